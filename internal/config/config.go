@@ -1,0 +1,153 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what a person can set. The tag "help" is the text of --help; the
+// name of the flag is the YAML key, that of the variable OUTCROP_ and the key in
+// capitals with underscores.
+type Config struct {
+	Listen    string `yaml:"listen" help:"address to listen on; port 0 takes a free one"`
+	Data      string `yaml:"data" help:"folder for everything that must survive (default: a folder of the user)"`
+	Store     string `yaml:"store" help:"where state lives: sqlite, or a postgres:// URL (default: sqlite in the data folder)"`
+	Objects   string `yaml:"objects" help:"where objects live: dir, or s3://BUCKET/PREFIX (default: a folder in the data folder)"`
+	Account   string `yaml:"account" help:"AWS account id of the resources"`
+	Region    string `yaml:"region" help:"Region of requests that name none"`
+	Auth      string `yaml:"auth" help:"sigv4, or off to accept everybody as the administrator (loopback only)"`
+	TLS       string `yaml:"tls" help:"off, auto for a generated certificate, or CERT.pem,KEY.pem"`
+	Ports     bool   `yaml:"port-per-service" help:"also serve each of the four services on a port of its own, counted up from the main one"`
+	Profile   string `yaml:"quotas" help:"throttle profile: off, or guide for the quotas of the user guide"`
+	Access    string `yaml:"model-access" help:"granted, or locked so that models must be requested first"`
+	Lifecycle bool   `yaml:"model-lifecycle" help:"retire models at their end-of-life dates"`
+	Now       string `yaml:"now" help:"start the service clock at this RFC 3339 time, for life-cycle tests"`
+	LogLevel  string `yaml:"log-level" help:"debug, info, warn or error"`
+	LogFormat string `yaml:"log-format" help:"text or json"`
+
+	Transition time.Duration `yaml:"transition" help:"how long transitional states such as CREATING last"`
+	Grace      time.Duration `yaml:"grace" help:"how long a stop waits for running calls"`
+	MaxBody    int64         `yaml:"max-body" help:"largest request body in bytes"`
+
+	Engine         string            `yaml:"engine" help:"auto, script, script:FILE, or the URL of an OpenAI-compatible endpoint"`
+	EngineKey      string            `yaml:"engine-key" help:"API key for the engine endpoint"`
+	ImageEngine    string            `yaml:"image-engine" help:"URL of an OpenAI-images or stable-diffusion.cpp endpoint"`
+	ChatModel      string            `yaml:"chat-model" help:"local chat model (default: the best that fits and can be had)"`
+	EmbeddingModel string            `yaml:"embedding-model" help:"local embedding model"`
+	Aliases        map[string]string `yaml:"alias" help:"AWS id or glob to local model, as 'anthropic.*=qwen3-4b'; may be repeated"`
+	Offline        bool              `yaml:"offline" help:"fetch nothing; use what is in the cache"`
+	Cache          string            `yaml:"cache" help:"folder for engines and models (default: the user's cache folder)"`
+	Threads        int               `yaml:"threads" help:"threads of the engine (default: all cores)"`
+	Parallel       int               `yaml:"parallel" help:"requests a model answers side by side"`
+	Context        int               `yaml:"context" help:"context length in tokens per request"`
+	Memory         int64             `yaml:"memory" help:"bytes that loaded models may use together (default: from the free memory)"`
+	IdleUnload     time.Duration     `yaml:"idle-unload" help:"unload a model that nobody used for this long"`
+	RequestTimeout time.Duration     `yaml:"request-timeout" help:"longest time for one generation"`
+}
+
+// Default returns the settings of a server that was told nothing.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:4580", Store: "sqlite", Objects: "dir", Account: "123456789012", Region: "us-east-1",
+		Auth: "sigv4", TLS: "off", Profile: "off", Access: "granted", LogLevel: "info", LogFormat: "text",
+		Transition: 100 * time.Millisecond, Grace: 20 * time.Second, MaxBody: 32 << 20,
+		Engine: "auto", IdleUnload: 10 * time.Minute, RequestTimeout: 15 * time.Minute,
+	}
+}
+
+// DefaultData returns the data folder of the user.
+func DefaultData() string {
+	if d := os.Getenv("XDG_DATA_HOME"); d != "" {
+		return filepath.Join(d, "outcrop")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "outcrop-data"
+	}
+	return filepath.Join(home, ".local", "share", "outcrop")
+}
+
+// DefaultCache returns the folder for engines and models.
+func DefaultCache() string {
+	if d := os.Getenv("OUTCROP_CACHE"); d != "" {
+		return d
+	}
+	d, err := os.UserCacheDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "outcrop-cache")
+	}
+	return filepath.Join(d, "outcrop")
+}
+
+var (
+	account = regexp.MustCompile(`^\d{12}$`)
+	region  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+)
+
+// Check returns every setting that cannot be used, each with what would do.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("--%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	oneOf := func(name, v string, allowed ...string) {
+		if !slices.Contains(allowed, v) {
+			bad(name, "%q is not one of %s", v, strings.Join(allowed, ", "))
+		}
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		bad("listen", "%q is not HOST:PORT", c.Listen)
+	}
+	if !account.MatchString(c.Account) {
+		bad("account", "%q is not an account id of twelve digits", c.Account)
+	}
+	if !region.MatchString(c.Region) {
+		bad("region", "%q does not look like a Region such as us-east-1", c.Region)
+	}
+	oneOf("auth", c.Auth, "sigv4", "off")
+	oneOf("quotas", c.Profile, "off", "guide")
+	oneOf("model-access", c.Access, "granted", "locked")
+	oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
+	oneOf("log-format", c.LogFormat, "text", "json")
+	if c.Auth == "off" && err == nil && !Loopback(host) {
+		bad("auth", "off is refused on %s: without authentication only a loopback address such as 127.0.0.1 may be served", c.Listen)
+	}
+	if c.TLS != "off" && c.TLS != "auto" && strings.Count(c.TLS, ",") != 1 {
+		bad("tls", "%q is not off, auto or CERT.pem,KEY.pem", c.TLS)
+	}
+	if c.Store != "sqlite" && !strings.HasPrefix(c.Store, "postgres://") && !strings.HasPrefix(c.Store, "postgresql://") {
+		bad("store", "%q is not sqlite or a postgres:// URL", c.Store)
+	}
+	if c.Objects != "dir" && !strings.HasPrefix(c.Objects, "s3://") {
+		bad("objects", "%q is not dir or s3://BUCKET/PREFIX", c.Objects)
+	}
+	if e := c.Engine; e != "auto" && e != "script" && !strings.HasPrefix(e, "script:") && !strings.HasPrefix(e, "http://") && !strings.HasPrefix(e, "https://") {
+		bad("engine", "%q is not auto, script, script:FILE or a URL", e)
+	}
+	if c.Now != "" {
+		if _, err := time.Parse(time.RFC3339, c.Now); err != nil {
+			bad("now", "%q is not a time such as 2024-03-01T00:00:00Z", c.Now)
+		}
+	}
+	if c.MaxBody < 1<<10 {
+		bad("max-body", "%d bytes are too few for any request", c.MaxBody)
+	}
+	return errors.Join(errs...)
+}
+
+// Loopback reports whether only this machine can reach a listener on host.
+func Loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/outcrop-dev/outcrop/internal/api"
+)
+
+// accessPlan says how to name the resources of an operation from its input. It
+// is made once, from the generated table.
+type accessPlan struct {
+	access  []api.Access
+	members map[string]int // input member → field index
+}
+
+func newAccessPlan(s *api.Service, op *api.Operation) *accessPlan {
+	p := &accessPlan{access: op.Access, members: map[string]int{}}
+	for i, m := range s.Shapes[op.Input].Members {
+		p.members[m.Name] = i
+	}
+	return p
+}
+
+// permission builds the question for Access i of the operation.
+func (p *accessPlan) permission(x *exchange, i int) *Permission {
+	a := &p.access[i]
+	out := &Permission{
+		Caller: x.id.Caller, Account: x.c.Account, Region: x.c.Region, Action: a.Action,
+		Conditions: map[string][]string{
+			"aws:SourceIp": {x.c.SourceIP}, "aws:UserAgent": {x.c.UserAgent}, "aws:RequestedRegion": {x.c.Region},
+			"aws:PrincipalArn": {x.c.Principal}, "aws:userid": {x.c.UserID}, "aws:PrincipalAccount": {x.c.Account},
+		},
+	}
+	for j := range a.Resources {
+		if arn := p.arn(x, a.Resources[j].ARN); arn != "" {
+			out.Resources = append(out.Resources, arn)
+		}
+	}
+	if len(out.Resources) == 0 {
+		out.Resources = []string{"*"}
+	}
+	return out
+}
+
+// arn fills a template; a member that is an ARN already stands for the whole.
+// It returns "" when the input lacks a member.
+func (p *accessPlan) arn(x *exchange, template string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(template, "${")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		var name string
+		name, template, _ = strings.Cut(rest, "}")
+		switch name {
+		case "Partition":
+			b.WriteString(x.c.Partition)
+		case "Region":
+			b.WriteString(x.c.Region)
+		case "Account":
+			b.WriteString(x.c.Account)
+		default:
+			v := p.member(x.in, name)
+			if v == "" {
+				return ""
+			}
+			if strings.HasPrefix(v, "arn:") {
+				return v
+			}
+			b.WriteString(v)
+		}
+	}
+}
+
+func (p *accessPlan) member(in any, name string) string {
+	i, ok := p.members[name]
+	v := reflect.ValueOf(in)
+	if !ok || !v.IsValid() || v.IsNil() {
+		return ""
+	}
+	f := v.Elem().Field(i)
+	if f.Kind() == reflect.Pointer {
+		if f.IsNil() {
+			return ""
+		}
+		f = f.Elem()
+	}
+	if f.Kind() != reflect.String {
+		return ""
+	}
+	return f.String()
+}

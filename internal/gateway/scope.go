@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/outcrop-dev/outcrop/internal/apierr"
+)
+
+const levelError = slog.LevelError
+
+// levelOf says how loudly a failure with a cause is logged: what the caller did
+// wrong is no error of the server.
+func levelOf(e *apierr.Error) slog.Level {
+	switch e.Kind {
+	case apierr.InternalServer, apierr.ServiceUnavailable, apierr.ModelError, apierr.ModelStreamError, apierr.BadGateway:
+		return slog.LevelError
+	case apierr.ModelTimeout, apierr.ModelNotReady, apierr.DependencyFailed:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+func (x *exchange) attrs(err error) []slog.Attr {
+	return []slog.Attr{
+		slog.String("request_id", x.c.RequestID), slog.String("operation", x.c.Operation),
+		slog.String("account", x.c.Account), slog.String("region", x.c.Region), slog.String("error", err.Error()),
+	}
+}
+
+// panicked turns a panic into an internal error and logs the stack.
+func (x *exchange) panicked(p any) error {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	return fmt.Errorf("BUG: %s panicked: %v\n%s", x.c.Operation, p, debug.Stack())
+}
+
+// scopeService returns the service name of the credential scope in the
+// Authorization header or the query of a presigned request, "" when there is none.
+func scopeService(r *http.Request) string {
+	scope := ""
+	if a := r.Header.Get("Authorization"); strings.HasPrefix(a, "AWS4-") {
+		_, after, ok := strings.Cut(a, "Credential=")
+		if !ok {
+			return ""
+		}
+		scope, _, _ = strings.Cut(after, ",")
+	} else if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
+		scope = r.URL.Query().Get("X-Amz-Credential")
+	}
+	f := strings.Split(scope, "/")
+	if len(f) < 5 {
+		return ""
+	}
+	return f[len(f)-2]
+}
+
+func sourceIP(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return remote
+	}
+	return host
+}
