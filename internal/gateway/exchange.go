@@ -171,6 +171,9 @@ func (x *exchange) decode() error {
 	if x.invalid == nil {
 		x.obs.In = x.in
 	}
+	if x.in == nil {
+		return x.invalid // not even the types are right: there is nothing to ask permission for
+	}
 	return nil
 }
 
@@ -225,7 +228,7 @@ func (x *exchange) run(ctx context.Context) answer {
 	if err != nil {
 		return x.encodeError(err)
 	}
-	status, header, body, err := restjson.EncodeResponse(x.rt.service, x.rt.op, out)
+	status, header, body, err := restjson.EncodeResponse(x.rt.service, x.rt.op, out, nil)
 	if err != nil {
 		return x.encodeError(err)
 	}
@@ -252,10 +255,11 @@ func (x *exchange) invoke(ctx context.Context) (out any, err error) {
 func (x *exchange) encodeError(err error) answer {
 	e := x.public(err)
 	var svc *api.Service
+	var op *api.Operation
 	if x.rt != nil {
-		svc = x.rt.service
+		svc, op = x.rt.service, x.rt.op
 	}
-	status, header, body := restjson.EncodeError(svc, e, x.c.RequestID)
+	status, header, body := restjson.EncodeError(svc, op, e, x.c.RequestID)
 	return answer{status: status, header: header, body: body, err: e}
 }
 

@@ -69,13 +69,14 @@ const jsonType = "application/json"
 
 // frames writes the events of one answer, each flushed as it is sent.
 type frames struct {
-	x      *exchange
-	rc     *http.ResponseController
-	buf    []byte
-	sent   int
-	opened bool
-	broken error // the first failure to write
-	in     *eventstream.Decoder
+	x       *exchange
+	rc      *http.ResponseController
+	payload []byte // buffers of the event and its frame, used again for each
+	buf     []byte
+	sent    int
+	opened  bool
+	broken  error // the first failure to write
+	in      *eventstream.Decoder
 }
 
 var _ api.Stream = (*frames)(nil)
@@ -86,7 +87,7 @@ func (s *frames) Open(head any) error {
 	if s.opened {
 		return errors.New("BUG: stream opened twice")
 	}
-	status, header, _, err := restjson.EncodeResponse(s.x.rt.service, s.x.rt.op, head)
+	status, header, _, err := restjson.EncodeResponse(s.x.rt.service, s.x.rt.op, head, nil)
 	if err != nil {
 		return err
 	}
@@ -121,10 +122,11 @@ func (s *frames) Send(event any) error {
 	if s.broken != nil {
 		return gone(s.broken)
 	}
-	name, payload, err := restjson.EncodeEvent(s.x.rt.service, s.x.rt.op.EventsOut, event)
+	name, payload, err := restjson.EncodeEvent(s.x.rt.service, s.x.rt.op.EventsOut, event, s.payload[:0])
 	if err != nil {
 		return err
 	}
+	s.payload = payload
 	if s.buf, err = eventstream.AppendEvent(s.buf[:0], name, jsonType, payload); err != nil {
 		return err
 	}
