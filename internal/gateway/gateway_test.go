@@ -189,12 +189,12 @@ func TestAPanicIsAnInternalErrorWithItsStackInTheLog(t *testing.T) {
 func TestPermissionComesBeforeValidation(t *testing.T) {
 	var asked []*Permission
 	h := newHandler(&runtimeDesk{}, func(c *Config) { c.Authorizer = admins{&asked} })
-	r := request("DELETE", "/agents/lowercase1/", "")
+	r := request("DELETE", "/agents/short/", "")
 	r.Header.Set("Authorization", "guest")
 	if w := serveOne(h, r); w.Code != 403 {
 		t.Fatalf("got %d %s, want 403", w.Code, w.Body)
 	}
-	if len(asked) != 1 || asked[0].Action != "bedrock:DeleteAgent" || asked[0].Resources[0] != "arn:aws:bedrock:eu-west-1:123456789012:agent/lowercase1" {
+	if len(asked) != 1 || asked[0].Action != "bedrock:DeleteAgent" || asked[0].Resources[0] != "arn:aws:bedrock:eu-west-1:123456789012:agent/short" {
 		t.Errorf("asked %+v", *asked[0])
 	}
 	r = request("POST", "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A123456789012%3Aprovisioned-model%2Fabc/converse", converseBody)
@@ -203,7 +203,7 @@ func TestPermissionComesBeforeValidation(t *testing.T) {
 	if p := asked[len(asked)-1]; p.Action != "bedrock:InvokeModel" || p.Resources[0] != "arn:aws:bedrock:eu-west-1:123456789012:provisioned-model/abc" {
 		t.Errorf("Converse on an ARN asked for %s on %v", p.Action, p.Resources)
 	}
-	if w := serveOne(h, request("DELETE", "/agents/lowercase1/", "")); w.Code != 400 {
+	if w := serveOne(h, request("DELETE", "/agents/short/", "")); w.Code != 400 {
 		t.Errorf("the administrator got %d, want the validation error", w.Code)
 	}
 }
