@@ -26,7 +26,7 @@ func runDemo(ctx context.Context, e *env, args []string) error {
 	}
 	start := time.Now()
 	fmt.Fprintln(e.stdout, "Outcrop demo: real requests, answered by a real local model.")
-	s, err := server.Open(ctx, server.Options{Config: c, Log: e.stderr, Fetch: true})
+	s, err := server.Open(ctx, server.Options{Config: c, Log: e.stderr, Terminal: e.terminal, Fetch: true})
 	if err != nil {
 		return err
 	}

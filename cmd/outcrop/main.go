@@ -40,12 +40,13 @@ func verbs() []verb {
 // env is what a verb sees of the world, so that tests can give it another one.
 type env struct {
 	stdout, stderr io.Writer
+	terminal       *os.File // where progress is shown; nil in tests
 	getenv         func(string) string
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, &env{os.Stdout, os.Stderr, os.Getenv}, os.Args[1:])
+	code := run(ctx, &env{os.Stdout, os.Stderr, os.Stderr, os.Getenv}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

@@ -286,6 +286,8 @@ type Usage struct {
 	Output     int
 	CacheRead  int // of Input, those found in the engine's prefix cache
 	CacheWrite int // of Input, those newly put into it
+	// Estimated says that the engine told no counts and these are a guess.
+	Estimated bool
 }
 
 // Timing of a generation.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"time"
 )
@@ -23,8 +24,7 @@ type calls struct {
 // callKey names a call. The hash of the body and the principal are part of it,
 // so that a guessed or reused id never shows one caller another's answer.
 type callKey struct {
-	id, principal, operation, path string
-	body                           [sha256.Size]byte
+	id, principal, operation, path, body string
 }
 
 // work is a running call and those who wait for it.
@@ -50,7 +50,12 @@ func (x *exchange) plain() error {
 		x.write(x.run(ctx))
 		return nil
 	}
-	key := callKey{id: id, principal: x.c.Principal, operation: x.rt.op.Name, path: x.obs.Path + "?" + x.r.URL.RawQuery, body: sha256.Sum256(x.body.Bytes())}
+	hash := x.id.BodyHash
+	if len(hash) != hex.EncodedLen(sha256.Size) { // not computed, or one of the words that stand for unsigned bodies
+		sum := sha256.Sum256(x.body.Bytes())
+		hash = string(sum[:])
+	}
+	key := callKey{id: id, principal: x.c.Principal, operation: x.rt.op.Name, path: x.r.URL.RequestURI(), body: hash}
 	w := x.h.calls.join(key, x)
 	select {
 	case <-w.done:

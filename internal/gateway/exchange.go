@@ -15,6 +15,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/restjson"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
 // steps is the way of a request, in order. Each returns the error that ends it.
@@ -142,6 +143,9 @@ func tooLarge(limit int64) error {
 	return apierr.New(apierr.RequestEntityTooLarge, "The request body is larger than the limit of %d bytes.", limit)
 }
 
+// signingName is what all four services sign as.
+const signingName = "bedrock"
+
 func (x *exchange) authenticate() error {
 	var body []byte
 	if x.body != nil {
@@ -153,6 +157,9 @@ func (x *exchange) authenticate() error {
 	}
 	if id.Bearer && !x.rt.service.Bearer {
 		return apierr.New(apierr.UnrecognizedClient, "API keys are accepted by bedrock and bedrock-runtime only; sign requests to %s with Signature Version 4.", x.rt.service.Name)
+	}
+	if id.Service != "" && id.Service != signingName {
+		return apierr.New(apierr.InvalidSignature, "Credential should be scoped to correct service: '%s'. ", signingName)
 	}
 	x.id = id
 	x.c.Account, x.c.Principal, x.c.UserID = id.Account, id.Principal, id.UserID
@@ -312,7 +319,8 @@ func (h *Handler) neighbour(r *http.Request) http.Handler {
 	if len(h.Neighbours) == 0 {
 		return nil
 	}
-	return h.Neighbours[scopeService(r)]
+	scope, _ := sigv4.ScopeOf(r)
+	return h.Neighbours[scope.Service]
 }
 
 // requestID returns a random UUID of version 4.

@@ -36,6 +36,7 @@ type Identity struct {
 	UserID    string
 	Service   string // of the credential scope, such as bedrock or s3
 	Bearer    bool   // an API key instead of a signature
+	BodyHash  string // SHA-256 of the body in hex when authentication computed it, else ""
 	Caller    any    // whatever the Authorizer needs to know the caller by
 }
 

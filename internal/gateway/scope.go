@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 )
@@ -38,26 +37,6 @@ func (x *exchange) panicked(p any) error {
 		panic(p)
 	}
 	return fmt.Errorf("BUG: %s panicked: %v\n%s", x.c.Operation, p, debug.Stack())
-}
-
-// scopeService returns the service name of the credential scope in the
-// Authorization header or the query of a presigned request, "" when there is none.
-func scopeService(r *http.Request) string {
-	scope := ""
-	if a := r.Header.Get("Authorization"); strings.HasPrefix(a, "AWS4-") {
-		_, after, ok := strings.Cut(a, "Credential=")
-		if !ok {
-			return ""
-		}
-		scope, _, _ = strings.Cut(after, ",")
-	} else if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
-		scope = r.URL.Query().Get("X-Amz-Credential")
-	}
-	f := strings.Split(scope, "/")
-	if len(f) < 5 {
-		return ""
-	}
-	return f[len(f)-2]
 }
 
 func sourceIP(remote string) string {

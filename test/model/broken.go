@@ -259,6 +259,15 @@ type badText struct{ what, text, says string }
 
 // badTexts returns strings that break each constraint of a string shape.
 func (br *breaker) badTexts(sh *api.Shape) []badText {
+	if bad, ok := br.bad[sh]; ok {
+		return bad
+	}
+	bad := br.makeBadTexts(sh)
+	br.bad[sh] = bad
+	return bad
+}
+
+func (br *breaker) makeBadTexts(sh *api.Shape) []badText {
 	var bad []badText
 	lo, hi := bounds(sh)
 	if len(sh.Enum) > 0 {

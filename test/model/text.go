@@ -9,8 +9,22 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api"
 )
 
-// hand holds strings for patterns that are matched by hand-written code.
-var hand = []string{"s3://outcrop-bucket/folder/object.json", "index-1"}
+// plausible are strings as real requests hold them, tried before any is made up.
+// The first two also serve the patterns that hand-written code matches.
+var plausible = []string{
+	"s3://outcrop-bucket/folder/object.json", "index-1",
+	"anthropic.claude-3-haiku-20240307-v1:0",
+	"arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0",
+	"arn:aws:bedrock:us-east-1:123456789012:guardrail/a1b2c3d4e5f6",
+	"arn:aws:iam::123456789012:role/outcrop-service-role",
+	"arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+	"arn:aws:lambda:us-east-1:123456789012:function:weather",
+	"arn:aws:s3:::outcrop-bucket",
+	"arn:aws:secretsmanager:us-east-1:123456789012:secret:key-AbCdEf",
+	"1234abcd-12ab-34cd-56ef-1234567890ab",
+	"1234abcd-12ab-44cd-96ef-1234567890ab",
+	"https://example.com", "us-east-1", "123456789012", "DRAFT", "TSTALIASID", "QWERTYUIOP", "a1b2c3d4e5f6", "1",
+}
 
 // text returns a string that satisfies the pattern (which may be nil) and has lo to
 // hi code points; ok is false when none was found.
@@ -25,12 +39,14 @@ func text(p *api.Pattern, lo, hi int) (s string, ok bool) {
 		n := utf8.RuneCountInString(s)
 		return n >= lo && n <= hi && p.MatchString(s)
 	}
+	for _, s := range plausible {
+		if fits(s) {
+			return s, true
+		}
+	}
 	if p.Match != nil {
-		for _, s := range hand {
-			if n := utf8.RuneCountInString(s); n < lo {
-				s += strings.Repeat("a", lo-n)
-			}
-			if fits(s) {
+		for _, s := range plausible[:2] {
+			if s += strings.Repeat("a", max(0, lo-len(s))); fits(s) {
 				return s, true
 			}
 		}

@@ -35,10 +35,14 @@ type hop struct {
 type builder struct {
 	svc  *api.Service
 	cost []int // least nesting of a value of each shape
+
+	// Strings are dear to make and the same shapes come again and again.
+	good map[*api.Shape]string
+	bad  map[*api.Shape][]badText
 }
 
 func newBuilder(svc *api.Service) *builder {
-	b := &builder{svc: svc, cost: make([]int, len(svc.Shapes))}
+	b := &builder{svc: svc, cost: make([]int, len(svc.Shapes)), good: map[*api.Shape]string{}, bad: map[*api.Shape][]badText{}}
 	const unknown = 1 << 20
 	for i := range b.cost {
 		b.cost[i] = unknown
@@ -209,12 +213,16 @@ func (b *builder) scalar(sh *api.Shape) any {
 		if len(sh.Enum) > 0 {
 			return sh.Enum[0]
 		}
+		if s, ok := b.good[sh]; ok {
+			return s
+		}
 		s, ok := text(sh.Pattern, max(lo, min(1, hi)), hi)
 		if !ok {
 			if s, ok = text(sh.Pattern, lo, hi); !ok {
 				panic(fmt.Sprintf("BUG: no text for %s of %s", sh.Name, b.svc.Name))
 			}
 		}
+		b.good[sh] = s
 		return s
 	case api.Integer, api.Long:
 		v := 1

@@ -1,0 +1,5 @@
+//go:build !darwin && !windows
+
+package llamacpp
+
+func systemMemory() int64 { return 0 }

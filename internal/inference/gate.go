@@ -1,0 +1,66 @@
+package inference
+
+import (
+	"sync"
+	"time"
+)
+
+// gate holds back the head of a stream until the first event, so that what fails
+// before it is a plain HTTP error; but not for longer than a while, because
+// clients give up on a silent connection.
+//
+// The timer's goroutine and the caller's may both want to open it; the lock makes
+// sure that they never write at once.
+type gate struct {
+	mu     sync.Mutex
+	open   func() error // sends the head and what stands before the first event
+	timer  *time.Timer
+	opened bool
+	closed bool
+	err    error
+}
+
+func newGate(after time.Duration, open func() error) *gate {
+	g := &gate{open: open}
+	g.timer = time.AfterFunc(after, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if !g.closed {
+			g.pass()
+		}
+	})
+	return g
+}
+
+// enter is called before each event. It opens the stream at the first.
+func (g *gate) enter() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pass()
+}
+
+func (g *gate) pass() error {
+	if !g.opened {
+		g.opened = true
+		g.timer.Stop()
+		g.err = g.open()
+	}
+	return g.err
+}
+
+// close ends the timer's part and says whether the stream was opened. After it
+// nobody but the caller writes.
+func (g *gate) close() (opened bool) {
+	g.timer.Stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	return g.opened
+}
+
+// isOpen reports whether an error that comes now belongs into the stream.
+func (g *gate) isOpen() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opened
+}

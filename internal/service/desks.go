@@ -1,0 +1,94 @@
+package service
+
+import (
+	"reflect"
+
+	"github.com/outcrop-dev/outcrop/internal/api"
+	"github.com/outcrop-dev/outcrop/internal/api/bedrock"
+	"github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
+	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/inference"
+)
+
+// Bedrock is the control plane of models.
+type Bedrock struct {
+	*catalog.FoundationModels
+	*catalog.ModelAccess
+	*catalog.InferenceProfiles
+	unbuiltBedrock
+}
+
+// BedrockRuntime is inference.
+type BedrockRuntime struct {
+	*inference.Runtime
+	unbuiltBedrockRuntime
+}
+
+// BedrockAgent is the build time of agents and knowledge bases.
+type BedrockAgent struct {
+	unbuiltBedrockAgent
+}
+
+// BedrockAgentRuntime runs agents and queries knowledge bases.
+type BedrockAgentRuntime struct {
+	unbuiltBedrockAgentRuntime
+}
+
+// What no room answers is answered one level deeper.
+type (
+	unbuiltBedrock             struct{ bedrock.Unimplemented }
+	unbuiltBedrockRuntime      struct{ bedrockruntime.Unimplemented }
+	unbuiltBedrockAgent        struct{ bedrockagent.Unimplemented }
+	unbuiltBedrockAgentRuntime struct {
+		bedrockagentruntime.Unimplemented
+	}
+)
+
+var (
+	_ bedrock.API             = (*Bedrock)(nil)
+	_ bedrockruntime.API      = (*BedrockRuntime)(nil)
+	_ bedrockagent.API        = (*BedrockAgent)(nil)
+	_ bedrockagentruntime.API = (*BedrockAgentRuntime)(nil)
+)
+
+// Models are the service models in the order of the documentation, each with a
+// zero desk of its type.
+var Models = []struct {
+	Service *api.Service
+	Desk    any
+}{
+	{&bedrock.Service, (*Bedrock)(nil)},
+	{&bedrockruntime.Service, (*BedrockRuntime)(nil)},
+	{&bedrockagent.Service, (*BedrockAgent)(nil)},
+	{&bedrockagentruntime.Service, (*BedrockAgentRuntime)(nil)},
+}
+
+// Built reports whether a room answers the operation: whether a struct embedded
+// in the desk, other than the unbuilt rest, has the method.
+func Built(desk any, operation string) bool {
+	t := reflect.TypeOf(desk).Elem()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.IsExported() {
+			continue // unbuilt…
+		}
+		if _, ok := f.Type.MethodByName(operation); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Missing returns the name of a room that desk embeds as a nil pointer, ""
+// when all are there. A nil room would fail only when it is called.
+func Missing(desk any) string {
+	v := reflect.ValueOf(desk).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Pointer && f.IsNil() {
+			return v.Type().Field(i).Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,52 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/outcrop-dev/outcrop/internal/store"
+)
+
+// lockFile holds the lock of a data folder. Its content, the owner's process id,
+// is for people; the lock itself is the operating system's and dies with the
+// process, so a crash leaves nothing to clean up.
+const lockFile = "outcrop.lock"
+
+type folderLock struct{ f *os.File }
+
+func lockFolder(dir string) (*folderLock, error) {
+	path := filepath.Join(dir, lockFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of the data folder: %w", err)
+	}
+	if err := tryLock(f); err != nil {
+		pid := 0
+		if b, rerr := io.ReadAll(io.LimitReader(f, 32)); rerr == nil {
+			pid, _ = strconv.Atoi(strings.TrimSpace(string(b))) // 0: the owner has not written it yet
+		}
+		_ = f.Close()
+		if errors.Is(err, errHeld) {
+			return nil, &store.LockedError{Dir: dir, PID: pid}
+		}
+		return nil, fmt.Errorf("lock the data folder: %w", err)
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("write the lock of the data folder: %w", err), f.Close())
+	}
+	return &folderLock{f}, nil
+}
+
+// release gives the folder back. The file stays: removing it would let two
+// processes lock two different files of one name.
+func (l *folderLock) release() error { return l.f.Close() }
+
+var errHeld = errors.New("held by another process")

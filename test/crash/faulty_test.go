@@ -1,0 +1,5 @@
+package crash
+
+import "context"
+
+func faulty(context.Context) error { return nil }
