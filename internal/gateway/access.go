@@ -25,13 +25,7 @@ func newAccessPlan(s *api.Service, op *api.Operation) *accessPlan {
 // permission builds the question for Access i of the operation.
 func (p *accessPlan) permission(x *exchange, i int) *Permission {
 	a := &p.access[i]
-	out := &Permission{
-		Caller: x.id.Caller, Account: x.c.Account, Region: x.c.Region, Action: a.Action,
-		Conditions: map[string][]string{
-			"aws:SourceIp": {x.c.SourceIP}, "aws:UserAgent": {x.c.UserAgent}, "aws:RequestedRegion": {x.c.Region},
-			"aws:PrincipalArn": {x.c.Principal}, "aws:userid": {x.c.UserID}, "aws:PrincipalAccount": {x.c.Account},
-		},
-	}
+	out := x.question(a.Action)
 	for j := range a.Resources {
 		if arn := p.arn(x, a.Resources[j].ARN); arn != "" {
 			out.Resources = append(out.Resources, arn)
@@ -41,6 +35,17 @@ func (p *accessPlan) permission(x *exchange, i int) *Permission {
 		out.Resources = []string{"*"}
 	}
 	return out
+}
+
+// question is a Permission about the caller of this request, without resources.
+func (x *exchange) question(action string) *Permission {
+	return &Permission{
+		Caller: x.id.Caller, Account: x.c.Account, Region: x.c.Region, Action: action,
+		Conditions: map[string][]string{
+			"aws:SourceIp": {x.c.SourceIP}, "aws:UserAgent": {x.c.UserAgent}, "aws:RequestedRegion": {x.c.Region},
+			"aws:PrincipalArn": {x.c.Principal}, "aws:userid": {x.c.UserID}, "aws:PrincipalAccount": {x.c.Account},
+		},
+	}
 }
 
 // arn fills a template; a member that is an ARN already stands for the whole.

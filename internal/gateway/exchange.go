@@ -151,9 +151,13 @@ func (x *exchange) authenticate() error {
 	if x.body != nil {
 		body = x.body.Bytes()
 	}
-	id, err := x.h.Authenticator.Authenticate(x.r, body)
+	events := x.rt.op.EventsIn != api.NoShape
+	id, err := x.h.Authenticator.Authenticate(x.r, body, events)
 	if err != nil {
 		return err
+	}
+	if id.Bearer && events {
+		return apierr.New(apierr.AccessDenied, "%s cannot be called with an API key; sign the request with Signature Version 4.", x.rt.op.Name)
 	}
 	if id.Bearer && !x.rt.service.Bearer {
 		return apierr.New(apierr.UnrecognizedClient, "API keys are accepted by bedrock and bedrock-runtime only; sign requests to %s with Signature Version 4.", x.rt.service.Name)
@@ -187,6 +191,13 @@ func (x *exchange) decode() error {
 func (x *exchange) authorise() error {
 	if x.h.Authorizer == nil || x.h.Authorizer.Unrestricted(x.id.Caller) {
 		return nil
+	}
+	if x.id.Bearer {
+		p := x.question("bedrock:CallWithBearerToken")
+		p.Resources = []string{"*"}
+		if err := x.h.Authorizer.Authorize(x.ctx, p); err != nil {
+			return err
+		}
 	}
 	for i := range x.rt.op.Access {
 		p := x.rt.plan.permission(x, i)

@@ -23,9 +23,16 @@ type Desk struct {
 // An Authenticator says who sent a request.
 type Authenticator interface {
 	// Authenticate verifies the credentials of r, whose whole body is given.
-	// Its errors are *apierr.Error of the authentication kinds. An event-stream
-	// request is authenticated by its head alone, with body nil.
-	Authenticate(r *http.Request, body []byte) (Identity, error)
+	// Its errors are *apierr.Error of the authentication kinds. A request that is
+	// an event stream (events) is authenticated by its head, with body nil; its
+	// frames then by Identity.Events.
+	Authenticate(r *http.Request, body []byte, events bool) (Identity, error)
+}
+
+// An EventVerifier checks the signatures of the frames of a request stream, in
+// their order.
+type EventVerifier interface {
+	Verify(date time.Time, payload, signature []byte) error
 }
 
 // Identity is the outcome of authentication.
@@ -34,10 +41,11 @@ type Identity struct {
 	Region    string // "" when the credentials name none
 	Principal string // ARN
 	UserID    string
-	Service   string // of the credential scope, such as bedrock or s3
-	Bearer    bool   // an API key instead of a signature
-	BodyHash  string // SHA-256 of the body in hex when authentication computed it, else ""
-	Caller    any    // whatever the Authorizer needs to know the caller by
+	Service   string        // of the credential scope, such as bedrock or s3
+	Bearer    bool          // an API key instead of a signature
+	BodyHash  string        // SHA-256 of the body in hex when authentication computed it, else ""
+	Events    EventVerifier // of a request stream; nil when its frames are not signed
+	Caller    any           // whatever the Authorizer needs to know the caller by
 }
 
 // Permission is one question to the Authorizer.

@@ -65,7 +65,7 @@ func (d *controlDesk) DeleteGuardrail(context.Context, *bedrock.DeleteGuardrailI
 // caller, "" is refused.
 type anyone struct{}
 
-func (anyone) Authenticate(r *http.Request, _ []byte) (Identity, error) {
+func (anyone) Authenticate(r *http.Request, _ []byte, _ bool) (Identity, error) {
 	name := r.Header.Get("Authorization")
 	if name == "" {
 		return Identity{}, apierr.New(apierr.MissingAuth, "Missing Authentication Token")

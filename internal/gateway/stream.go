@@ -161,21 +161,40 @@ func (s *frames) Recv() (any, error) {
 	if s.in == nil {
 		s.in = eventstream.NewDecoder(s.x.r.Body)
 	}
-	for {
-		m, err := s.in.Next()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil, io.EOF
-			}
-			return nil, apierr.Wrap(apierr.Validation, err, "The request stream holds a malformed frame: %v", err)
-		}
-		kind, name := m.Kind()
-		if name == "" && len(m.Payload) == 0 {
-			return nil, io.EOF // an empty frame ends a signed stream
-		}
-		if kind != "event" {
-			return nil, apierr.New(apierr.Validation, "The request stream holds a frame of message type %q where an event is expected.", kind)
-		}
-		return restjson.DecodeEvent(s.x.rt.service, op.EventsIn, name, m.Payload)
+	m, err := s.in.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, io.EOF
 	}
+	if err == nil && s.x.id.Events != nil {
+		m, err = s.unwrap(m)
+		if errors.Is(err, io.EOF) {
+			return nil, io.EOF
+		}
+		if _, ok := errors.AsType[*apierr.Error](err); ok {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, apierr.Wrap(apierr.Validation, err, "The request stream holds a malformed frame: %v", err)
+	}
+	kind, name := m.Kind()
+	if kind != eventstream.MessageEvent {
+		return nil, apierr.New(apierr.Validation, "The request stream holds a frame of message type %q where an event is expected.", kind)
+	}
+	return restjson.DecodeEvent(s.x.rt.service, op.EventsIn, name, m.Payload)
+}
+
+// unwrap verifies a signed frame and returns the frame inside it. A signed
+// empty frame is the end of the stream.
+func (s *frames) unwrap(m eventstream.Message) (eventstream.Message, error) {
+	date, _ := m.Get(eventstream.HeaderDate)
+	sig, _ := m.Get(eventstream.HeaderSignature)
+	if err := s.x.id.Events.Verify(date.Time(), m.Payload, sig.Raw); err != nil {
+		return m, err
+	}
+	if len(m.Payload) == 0 {
+		return m, io.EOF
+	}
+	inner, _, err := eventstream.Parse(m.Payload)
+	return inner, err
 }

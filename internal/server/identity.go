@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -26,14 +27,21 @@ func (k keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
 // signatures authenticates by signature or bearer key.
 type signatures struct{ verifier *sigv4.Verifier }
 
-func (s signatures) Authenticate(r *http.Request, body []byte) (gateway.Identity, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body})
+func (s signatures) Authenticate(r *http.Request, body []byte, events bool) (gateway.Identity, error) {
+	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body, Unread: events})
 	if err != nil {
 		return gateway.Identity{}, err
 	}
+	if res.AWSChunked() {
+		return gateway.Identity{}, apierr.New(apierr.Validation, "Bodies in aws-chunked encoding are not accepted by this service.")
+	}
 	id := identityOf(res.Principal.(*iam.Principal))
-	id.Region, id.Service, id.BodyHash = res.Region, res.Service, res.Payload
-	id.Bearer = res.Form.Bearer()
+	id.Region, id.Service, id.BodyHash, id.Bearer = res.Region, res.Service, res.Payload, res.Form.Bearer()
+	if events && !id.Bearer {
+		if id.Events, err = res.Events(); err != nil {
+			return gateway.Identity{}, apierr.Wrap(apierr.InvalidSignature, err, "The events of this request must be signed one by one.")
+		}
+	}
 	return id, nil
 }
 
@@ -41,7 +49,7 @@ func (s signatures) Authenticate(r *http.Request, body []byte) (gateway.Identity
 // still comes from the signature's scope when there is one.
 type everybody struct{ admin *iam.Principal }
 
-func (e everybody) Authenticate(r *http.Request, _ []byte) (gateway.Identity, error) {
+func (e everybody) Authenticate(r *http.Request, _ []byte, _ bool) (gateway.Identity, error) {
 	id := identityOf(e.admin)
 	if s, ok := sigv4.ScopeOf(r); ok {
 		id.Region, id.Service = s.Region, s.Service

@@ -58,7 +58,7 @@ func modelFile(t *testing.T, dir, name string, embedding bool) string {
 	}
 	if embedding {
 		meta = append(meta, gguf.Pair{Key: "llama.pooling_type", Value: uint32(1)})
-		meta[1].Value = uint32(64)
+		meta[1].Value, meta[3].Value = uint32(64), uint32(256)
 	}
 	path := filepath.Join(dir, name+".gguf")
 	f, err := os.Create(path)
@@ -139,8 +139,8 @@ func fakeServer() {
 	case strings.HasPrefix(alias, "oldserver"):
 		die("error: invalid argument: --cache-ram")
 	case strings.HasPrefix(alias, "illegal"):
-		_ = syscall.Kill(os.Getpid(), syscall.SIGILL)
-		time.Sleep(time.Minute)
+		// Go's runtime catches the signal; a shell dies of it.
+		panic(syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -ILL $$"}, os.Environ()))
 	case strings.HasPrefix(alias, "never"):
 		time.Sleep(time.Hour)
 	case strings.HasPrefix(alias, "porttaken"):
@@ -295,6 +295,7 @@ func (f *fake) completion(w http.ResponseWriter, r *http.Request) {
 		return
 	case word == "HANG":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(time.Hour)
 	case word == "SILENT":
 		<-r.Context().Done()
 		return
@@ -379,7 +380,7 @@ func (f *fake) say(w http.ResponseWriter, limit int, stops []string, prompt int,
 			return
 		}
 		if keep := len(text) - longest; keep > sent {
-			for keep > sent && text[keep]&0xC0 == 0x80 {
+			for keep > sent && keep < len(text) && text[keep]&0xC0 == 0x80 {
 				keep--
 			}
 			send(keep, n)
@@ -420,7 +421,7 @@ func (f *fake) chat(w http.ResponseWriter, r *http.Request) {
 	b.Flush()
 }
 
-// embeddings counts the tokens into 16 buckets: order and content show.
+// embeddings counts the tokens into 256 buckets: order and content show.
 func (f *fake) embeddings(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Input [][]int }
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
@@ -434,9 +435,9 @@ func (f *fake) embeddings(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"error":{"code":500,"message":"input is too large to process","type":"server_error"}}`)
 			return
 		}
-		v := make([]float64, 16)
+		v := make([]float64, 256)
 		for _, x := range tokens {
-			v[x%16]++
+			v[x%256]++
 		}
 		data = append([]any{map[string]any{"index": i, "embedding": v}}, data...) // any order
 	}

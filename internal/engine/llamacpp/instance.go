@@ -109,7 +109,7 @@ func (s *starter) once(ctx context.Context, prog install.Program, l launch, wait
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	inst := &instance{name: l.Alias, launch: l, cancel: cancel, dead: make(chan struct{}), grace: s.cfg.obituary, client: newClient(network, dial, l.Key)}
+	inst := &instance{name: l.Unit, launch: l, cancel: cancel, dead: make(chan struct{}), grace: s.cfg.obituary, client: newClient(network, dial, l.Key)}
 	pids := make(chan int, 1)
 	log := s.cfg.Logger.With("model", l.Alias)
 	runner := &Runner{Command: cmd, Logger: log, Started: func(pid int) { pids <- pid }}

@@ -18,6 +18,7 @@ type launch struct {
 	Model     string // weight file
 	Projector string // image projector, "" for none
 	Alias     string // name that the child answers with
+	Unit      string // name that the loader knows it by: a path for a file
 	Kind      engine.Kind
 	Host      string // path of a Unix socket, or an address
 	Port      int    // with an address

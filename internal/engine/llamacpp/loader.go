@@ -226,6 +226,7 @@ func (l *loader) run(u *unit, epoch int, adapters []AdapterFile) (*instance, err
 		plan.Adapters = append(plan.Adapters, a.Path)
 		ids = append(ids, a.ID)
 	}
+	plan.Unit = u.name
 	inst, err := l.starter.start(l.ctx, prog, plan, l.wg.Go, l.ended)
 	if err != nil {
 		return nil, err
