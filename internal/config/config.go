@@ -27,6 +27,8 @@ type Config struct {
 	Ports     bool   `yaml:"port-per-service" help:"also serve each of the four services on a port of its own, counted up from the main one"`
 	Profile   string `yaml:"quotas" help:"throttle profile: off, or guide for the quotas of the user guide"`
 	Access    string `yaml:"model-access" help:"granted, or locked so that models must be requested first"`
+	Lenient   bool   `yaml:"lenient-model-ids" help:"also invoke bare ids that AWS offers through inference profiles alone, and profiles of other geographies"`
+	GuideOnly bool   `yaml:"guide-models-only" help:"list only the models of the March 2024 user guide"`
 	Lifecycle bool   `yaml:"model-lifecycle" help:"retire models at their end-of-life dates"`
 	Now       string `yaml:"now" help:"start the service clock at this RFC 3339 time, for life-cycle tests"`
 	LogLevel  string `yaml:"log-level" help:"debug, info, warn or error"`

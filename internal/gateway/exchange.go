@@ -38,7 +38,7 @@ type exchange struct {
 	h        *Handler
 	w        http.ResponseWriter
 	r        *http.Request
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // an exchange is one request and ends with it
 	c        *call.Call
 	rt       *route
 	labels   []string

@@ -117,7 +117,7 @@ type Handler struct {
 	router   *router
 	calls    calls
 	stopping context.CancelCauseFunc
-	base     context.Context
+	base     context.Context //nolint:containedctx // the life of the handler, ended by Stop
 	running  sync.WaitGroup
 }
 

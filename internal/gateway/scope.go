@@ -20,8 +20,9 @@ func levelOf(e *apierr.Error) slog.Level {
 		return slog.LevelError
 	case apierr.ModelTimeout, apierr.ModelNotReady, apierr.DependencyFailed:
 		return slog.LevelWarn
+	default:
+		return slog.LevelDebug
 	}
-	return slog.LevelDebug
 }
 
 func (x *exchange) attrs(err error) []slog.Attr {
@@ -33,7 +34,7 @@ func (x *exchange) attrs(err error) []slog.Attr {
 
 // panicked turns a panic into an internal error and logs the stack.
 func (x *exchange) panicked(p any) error {
-	if p == http.ErrAbortHandler {
+	if p == any(http.ErrAbortHandler) {
 		panic(p)
 	}
 	return fmt.Errorf("BUG: %s panicked: %v\n%s", x.c.Operation, p, debug.Stack())

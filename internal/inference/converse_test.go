@@ -480,6 +480,35 @@ func TestTheTimerNeverWritesAfterTheEnd(t *testing.T) {
 	})
 }
 
+func TestALateTimerFindsTheGateClosed(t *testing.T) {
+	opened := false
+	g := newGate(time.Hour, func() error { opened = true; return nil })
+	if g.close() {
+		t.Error("it was never opened")
+	}
+	g.late()
+	if opened {
+		t.Error("opened after its end")
+	}
+}
+
+func TestPickNestsAndUnescapes(t *testing.T) {
+	const body = `{"a":{"b":[{"c":1},2],"d":null},"x/y":{"~":3}}`
+	for want, paths := range map[string][]string{
+		`{"a":{"b":{"0":{"c":1}}}}`:        {"/a/b/0/c"},
+		`{"a":{"d":null},"x/y":{"~":3}}`:   {"/a/d", "/x~1y/~0", "/none", "/a/b/7", "/a/b/x"},
+		`{"a":{"b":[{"c":1},2],"d":null}}`: {"/a"},
+		``:                                 {"/none"},
+	} {
+		if err := checkPointers(paths); err != nil {
+			t.Error(err)
+		}
+		if got := string(pick([]byte(body), paths)); got != want {
+			t.Errorf("%q\n got %s\nwant %s", paths, got, want)
+		}
+	}
+}
+
 func TestAClientThatLeavesStopsTheModel(t *testing.T) {
 	gone := errors.New("broken pipe")
 	f := &fake{result: answer("one two three four")}

@@ -100,6 +100,3 @@ func another(err error) bool {
 }
 
 func invalid(format string, args ...any) error { return apierr.New(apierr.Validation, format, args...) }
-
-// unwrapEngine finds the engine's own error inside one that was made for the wire.
-func unwrapEngine(err error) (*engine.Error, bool) { return errors.AsType[*engine.Error](err) }

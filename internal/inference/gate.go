@@ -22,14 +22,17 @@ type gate struct {
 
 func newGate(after time.Duration, open func() error) *gate {
 	g := &gate{open: open}
-	g.timer = time.AfterFunc(after, func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if !g.closed {
-			g.pass()
-		}
-	})
+	g.timer = time.AfterFunc(after, g.late)
 	return g
+}
+
+// late opens the stream when no event has come for long.
+func (g *gate) late() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed { // it may have waited for the lock while the operation ended
+		g.pass()
+	}
 }
 
 // enter is called before each event. It opens the stream at the first.
@@ -55,12 +58,5 @@ func (g *gate) close() (opened bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	return g.opened
-}
-
-// isOpen reports whether an error that comes now belongs into the stream.
-func (g *gate) isOpen() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	return g.opened
 }

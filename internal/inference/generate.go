@@ -23,7 +23,7 @@ type work struct {
 	codec  family.Codec // nil when the family has none
 	model  family.Model
 	start  time.Time
-	phase  phase // of an error that comes now
+	phase  phase // of an engine's failure before anything was sent
 
 	local   string // model that answers
 	first   time.Duration

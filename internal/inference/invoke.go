@@ -3,6 +3,7 @@ package inference
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -259,16 +260,14 @@ func (s *chunks) run(in *bedrockruntime.InvokeModelWithResponseStreamInput) erro
 			if err := gate.enter(); err != nil {
 				return err
 			}
-			w.phase = invokeFrames
 			return encoder.Delta(gen, d, s.send)
 		})
 		if err != nil {
-			return reface(err, gate.close(), invokeFrames, w)
+			return w.reface(err, gate.close(), invokeFrames)
 		}
 		if err := gate.enter(); err != nil {
 			return err
 		}
-		w.phase = invokeFrames
 		if err := encoder.End(gen, result, s.send); err != nil {
 			return err
 		}
@@ -281,13 +280,13 @@ func (s *chunks) run(in *bedrockruntime.InvokeModelWithResponseStreamInput) erro
 	return encoder.Finish(w.metrics, s.send)
 }
 
-// reface corrects the exception of an error that came while the head was sent by
-// the timer, when generate still believed that nothing was.
-func reface(err error, opened bool, p phase, w *work) error {
-	if !opened || w.phase == p {
+// reface gives an engine's failure that came after the head was sent the
+// exception that the stream knows.
+func (w *work) reface(err error, opened bool, p phase) error {
+	if !opened {
 		return err
 	}
-	if e, ok := unwrapEngine(err); ok {
+	if e, ok := errors.AsType[*engine.Error](err); ok {
 		return fault(e, p, w.target, w.codec)
 	}
 	return err

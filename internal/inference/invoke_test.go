@@ -13,6 +13,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/engine"
 )
 
@@ -254,6 +255,26 @@ func TestLongInputsAreEmbeddedInWindows(t *testing.T) {
 	}
 	if header(c, inputHeader) == "" || header(c, outputHeader) != "" {
 		t.Errorf("headers %v", c.Headers())
+	}
+}
+
+// Windows that were cut by proportion may be too long after all: they are halved.
+func TestDenseWindowsAreHalved(t *testing.T) {
+	f := &fake{tokenize: func(string) []engine.Token { return make([]engine.Token, 100) }}
+	f.embed = func(q *engine.EmbedRequest) (*engine.EmbedResult, error) {
+		r := &engine.EmbedResult{}
+		for _, in := range q.Inputs {
+			if len(in) > 20 {
+				return nil, &engine.Error{Kind: engine.TooLong}
+			}
+			r.Vectors, r.Tokens = append(r.Vectors, []float32{1}), append(r.Tokens, len(in))
+		}
+		return r, nil
+	}
+	w := &work{rt: &Runtime{engine: f}, ctx: t.Context(), target: target(embedd, "", func(t *catalog.Target) { t.Info.Context = 72 })}
+	r, err := w.embedWindows(&engine.EmbedRequest{Inputs: []string{strings.Repeat("a", 100)}})
+	if err != nil || len(r.Vectors) != 1 || r.Tokens[0] != 100 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -111,16 +111,14 @@ func (w *work) converseStream(in *chat, s *events) (*bedrockruntime.ConverseOutp
 		if err := gate.enter(); err != nil {
 			return err
 		}
-		w.phase = chatFrames
 		return s.delta(d)
 	})
 	if err != nil {
-		return nil, reface(err, gate.close(), chatFrames, w)
+		return nil, w.reface(err, gate.close(), chatFrames)
 	}
 	if err := gate.enter(); err != nil {
 		return nil, err
 	}
-	w.phase = chatFrames
 	fields, err := w.extra(r, result, in.paths)
 	if err != nil {
 		return nil, err

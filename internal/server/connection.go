@@ -23,7 +23,7 @@ type Connection struct {
 const connectionFile = "connection.json"
 
 func (c *Connection) write(data string) error {
-	b, err := json.MarshalIndent(c, "", "  ")
+	b, err := json.MarshalIndent(c, "", "  ") //nolint:gosec // the keys are what this file is for; it is 0600
 	if err != nil {
 		return err
 	}

@@ -172,6 +172,7 @@ func (s *Server) makeCatalog(context.Context, *Options) error {
 	c := catalog.Config{
 		Engine: s.engine, Store: s.store, Now: s.clock.Now, Log: s.log, Transition: s.cfg.Transition,
 		Locked: s.cfg.Access == "locked", LifeCycle: s.cfg.Lifecycle,
+		Lenient: s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly,
 	}
 	for _, id := range slices.Sorted(mapKeys(s.cfg.Aliases)) {
 		c.Aliases = append(c.Aliases, catalog.Alias{Pattern: id, Local: s.cfg.Aliases[id]})

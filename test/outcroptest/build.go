@@ -1,0 +1,87 @@
+package outcroptest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// build makes the program once for the whole test binary.
+var build = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("OUTCROP_TEST_BIN"); bin != "" {
+		bin, err := filepath.Abs(bin)
+		if err != nil {
+			return "", err
+		}
+		if _, err := os.Stat(bin); err != nil {
+			return "", fmt.Errorf("the program of OUTCROP_TEST_BIN: %w", err)
+		}
+		return bin, nil
+	}
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "outcroptest-")
+	if err != nil {
+		return "", err
+	}
+	name := "outcrop"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	bin := filepath.Join(dir, name)
+	cmd := exec.Command("go", "build", "-o", bin, "./cmd/outcrop")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(fmt.Errorf("build outcrop: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	built = dir
+	return bin, nil
+})
+
+// built is the folder that Clean removes.
+var built string
+
+// Binary returns the path of the program under test.
+func Binary() (string, error) { return build() }
+
+// Clean removes what Binary built. A TestMain calls it after its tests.
+func Clean() {
+	if built != "" {
+		_ = os.RemoveAll(built) // a temporary folder: the system clears it otherwise
+	}
+}
+
+// Root returns the folder of the repository.
+func Root() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	mod := strings.TrimSpace(string(out))
+	if err != nil || !strings.HasSuffix(mod, "go.mod") {
+		return "", fmt.Errorf("the tests must run inside the repository: %w", errors.Join(err, errors.New("no go.mod above")))
+	}
+	return filepath.Dir(mod), nil
+}
+
+// Python returns the interpreter that has boto3 and the AWS CLI: that of
+// OUTCROP_TEST_PYTHON, or the one that make installs in the repository.
+func Python() (string, error) {
+	py := os.Getenv("OUTCROP_TEST_PYTHON")
+	if py == "" {
+		root, err := Root()
+		if err != nil {
+			return "", err
+		}
+		py = filepath.Join(root, ".venv", "bin", "python")
+	}
+	if _, err := os.Stat(py); err != nil {
+		return "", fmt.Errorf("no Python with boto3: run `make accept`, or name one in OUTCROP_TEST_PYTHON: %w", err)
+	}
+	return py, nil
+}
