@@ -220,6 +220,7 @@ func (x *exchange) throttle() error {
 }
 
 func (x *exchange) call() error {
+	x.obs.Accepted = true
 	if x.rt.op.Stream != nil {
 		return x.stream()
 	}

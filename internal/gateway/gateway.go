@@ -87,6 +87,7 @@ type Observation struct {
 	BytesOut  int
 	Start     time.Time
 	Duration  time.Duration
+	Accepted  bool // it passed every check of the gateway and reached its operation
 	Attached  bool // a retry that joined a running call
 	Streamed  bool // answered by an event stream
 }

@@ -20,7 +20,6 @@ func (rt *Runtime) CountTokens(ctx context.Context, in *bedrockruntime.CountToke
 		return nil, err
 	}
 	r.Model, r.AWSModel, r.Account, r.Adapters = w.target.Local, w.target.BaseID, w.call.Account, w.target.Adapters
-	w.serve(r.Model)
 	n, err := rt.engine.CountTokens(ctx, r)
 	if err != nil {
 		return nil, fault(err, counting, w.target, w.codec)

@@ -18,7 +18,6 @@ const windowRoom = 8
 func (w *work) embed(c *family.Call) (*family.Output, error) {
 	q := c.Embed
 	q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
-	w.serve(q.Model)
 	result, err := w.rt.engine.Embed(w.ctx, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && len(q.Images) == 0 {
 		result, err = w.embedWindows(q)

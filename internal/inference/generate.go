@@ -39,8 +39,9 @@ func (rt *Runtime) begin(ctx context.Context, modelID string) (*work, error) {
 	}
 	w := &work{
 		rt: rt, ctx: ctx, call: call.From(ctx), target: t, codec: rt.families[t.Family],
-		model: modelOf(t), start: time.Now(), local: t.Local,
+		model: modelOf(t), start: time.Now(),
 	}
+	w.serve(t.Local) // errors say it too
 	return w, nil
 }
 
@@ -110,7 +111,9 @@ func (w *work) generate(r *engine.Request, prefix string, emit func(engine.Delta
 	r.Model = w.target.Local
 	var result *engine.Result
 	for next := 0; ; next++ {
-		w.serve(r.Model)
+		if r.Model != w.local {
+			w.serve(r.Model)
+		}
 		var err error
 		result, err = w.rt.engine.Generate(w.ctx, r, pass)
 		if err == nil {
@@ -197,7 +200,8 @@ func (w *work) record(operation string, input, output any, err error) {
 	if w.rt.recorder == nil {
 		return
 	}
-	w.rt.recorder.Record(w.ctx, &Record{
+	// A caller who has gone is no reason not to write down what was done for him.
+	w.rt.recorder.Record(context.WithoutCancel(w.ctx), &Record{
 		Operation: operation, Time: w.start, Target: w.target,
 		Input: input, Output: output, Metrics: w.metrics, Err: err,
 	})
@@ -207,7 +211,6 @@ func (w *work) record(operation string, input, output any, err error) {
 // token is made.
 func (w *work) nothing(r *engine.Request) (*engine.Result, error) {
 	r.AWSModel, r.Account, r.Adapters, r.Model = w.target.BaseID, w.call.Account, w.target.Adapters, w.target.Local
-	w.serve(r.Model)
 	n, err := w.rt.engine.CountTokens(w.ctx, r)
 	if err != nil {
 		return nil, fault(err, w.phase, w.target, w.codec)

@@ -134,7 +134,6 @@ func (w *work) run(c *family.Call) (*family.Output, error) {
 	case c.Rerank != nil:
 		q := c.Rerank
 		q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
-		w.serve(q.Model)
 		r, err := w.rt.engine.Rerank(w.ctx, q)
 		if err != nil {
 			return nil, fault(err, w.phase, w.target, w.codec)
@@ -144,7 +143,6 @@ func (w *work) run(c *family.Call) (*family.Output, error) {
 	case c.Paint != nil:
 		q := c.Paint
 		q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
-		w.serve(q.Model)
 		r, err := w.rt.engine.Paint(w.ctx, q)
 		if err != nil {
 			return nil, fault(err, w.phase, w.target, w.codec)
@@ -234,14 +232,10 @@ func (s *chunks) run(in *bedrockruntime.InvokeModelWithResponseStreamInput) erro
 	if encoder == nil || len(c.Generate) == 0 {
 		return invalid("The model is unsupported for streaming.")
 	}
-	ctx, cancel := context.WithCancel(w.ctx)
-	defer cancel()
-	w.ctx = ctx
 	if c.CountPrompt {
-		var wait func()
-		c.Answer.Prompt, wait = w.countPrompt(c.Generate[0])
-		defer wait()
-		defer cancel()
+		var stop func()
+		c.Answer.Prompt, stop = w.countPrompt(c.Generate[0])
+		defer stop()
 	}
 
 	gate := newGate(w.rt.openAfter, func() error {
@@ -292,17 +286,18 @@ func (w *work) reface(err error, opened bool, p phase) error {
 	return err
 }
 
-// countPrompt counts the tokens of a prompt beside its generation. The first
-// function waits for the count, the second for the end of the counting.
-func (w *work) countPrompt(r *engine.Request) (count func() int, wait func()) {
+// countPrompt counts the tokens of a prompt beside its generation. count waits
+// for the number, though not for ever; stop ends the counting.
+func (w *work) countPrompt(r *engine.Request) (count func() int, stop func()) {
 	copied := *r
 	copied.Model, copied.AWSModel, copied.Account, copied.Adapters = w.target.Local, w.target.BaseID, w.call.Account, w.target.Adapters
+	ctx, cancel := context.WithCancel(w.ctx)
 	done := make(chan struct{})
 	n := 0
 	go func() {
 		defer close(done)
 		// A failure shows in the generation too; the stream then never says a count.
-		n, _ = w.rt.engine.CountTokens(w.ctx, &copied)
+		n, _ = w.rt.engine.CountTokens(ctx, &copied)
 	}()
 	count = sync.OnceValue(func() int {
 		timer := time.NewTimer(promptWait)
@@ -314,5 +309,8 @@ func (w *work) countPrompt(r *engine.Request) (count func() int, wait func()) {
 			return 0
 		}
 	})
-	return count, func() { <-done }
+	return count, func() {
+		cancel()
+		<-done
+	}
 }

@@ -31,7 +31,7 @@ func countRequests(reg *metric.Registry) func(*gateway.Observation) {
 		s := o.Call.Served()
 		reg.Record(&metric.Invocation{
 			Account: o.Call.Account, Region: o.Call.Region, Model: id, Outcome: outcome(o),
-			Refused: o.Error != nil && (o.Error.Kind == apierr.AccessDenied || o.Error.Kind == apierr.Validation),
+			Refused: !o.Accepted,
 			Latency: o.Duration, FirstToken: s.FirstToken,
 			InputTokens: int64(s.InputTokens), OutputTokens: int64(s.OutputTokens), Images: int64(s.Images),
 		})
@@ -81,6 +81,13 @@ func modelID(in any) string {
 // throttle applies the quotas of models: one bucket for InvokeModel, Converse
 // and their streams.
 type throttle struct{ limiter *quota.Limiter }
+
+// settle charges the tokens that a call turned out to use.
+func (t throttle) settle(o *gateway.Observation) {
+	if s := o.Call.Served(); o.Accepted && s.Inference {
+		t.limiter.Settle(quota.Key{Account: o.Call.Account, Region: o.Call.Region, Model: modelID(o.In)}, int64(s.InputTokens+s.OutputTokens))
+	}
+}
 
 func (t throttle) Admit(_ context.Context, c *call.Call, in any) error {
 	id := modelID(in)

@@ -222,6 +222,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 	}
 	if limiter != nil {
 		base.Throttle = throttle{limiter}
+		base.Observers = append(base.Observers, throttle{limiter}.settle)
 	}
 	tc, err := tlsConfig(s.cfg.TLS, s.cfg.Data, time.Now())
 	if err != nil {

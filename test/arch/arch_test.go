@@ -24,7 +24,7 @@ var floors = []struct {
 	name     string
 	packages []string
 }{
-	{"ground", []string{"api", "apierr", "arn", "call", "clock", "config", "lifecycle", "page", "progress"}},
+	{"ground", []string{"api", "apierr", "arn", "call", "clock", "config", "lifecycle", "page"}},
 	{"ports", []string{"store", "object", "vector", "engine", "lambda", "secret", "kms"}},
 	{"house services", []string{"iam", "job", "quota", "audit", "event", "metric", "trace", "conversation"}},
 	{"wire", []string{"restjson", "eventstream", "sigv4", "gateway"}},

@@ -19,7 +19,8 @@ func Grammar(req *engine.Request, opt Options) (string, error) {
 	b := newBuilder()
 	var alts []string
 	calls := callable(req) && !opt.ForbidCalls
-	if callable(req) && prefill(req) != "" && req.ToolChoice.Mode == engine.ToolAuto && len(req.ResultSchema) == 0 {
+	forced := calls && (req.ToolChoice.Mode == engine.ToolAny || req.ToolChoice.Mode == engine.ToolNamed)
+	if len(req.Tools) > 0 && prefill(req) != "" && !forced && len(req.ResultSchema) == 0 {
 		// The answer has begun as text and goes on as text, with any character.
 		b.rules["root"] = b.without("text", []string{"<tool"})
 		return b.String(), nil
@@ -31,7 +32,6 @@ func Grammar(req *engine.Request, opt Options) (string, error) {
 		}
 		alts = append(alts, call)
 	}
-	forced := calls && (req.ToolChoice.Mode == engine.ToolAny || req.ToolChoice.Mode == engine.ToolNamed)
 	switch {
 	case forced:
 	case len(req.ResultSchema) > 0:
@@ -91,10 +91,13 @@ func (b *builder) calls(req *engine.Request) (string, error) {
 		return "", fmt.Errorf("tool choice names %q, which is not offered", req.ToolChoice.Name)
 	}
 	b.add("call", `"{" ws "\"name\":" ws ( `+strings.Join(bodies, " | ")+` ) ws "}"`)
-	spell := []string{`"<tool_call>" "\n"? call "\n"? "</tool_call>"`}
+	// Some templates show the object in doubled braces, an escape that nothing
+	// undoes, and models copy it: Qwen2.5-Coder begins half of its calls so.
+	b.add("doubled", `"{{" ws "\"name\":" ws ( `+strings.Join(bodies, " | ")+` ) ws "}}"`)
+	spell := []string{`"<tool_call>" "\n"? ( call | doubled ) "\n"? "</tool_call>"`}
 	if len(req.ResultSchema) == 0 {
 		// Beside a result schema a bare object is the result.
-		spell = append(spell, "call", "\"```json\\n\" call \"\\n```\"")
+		spell = append(spell, "call", "doubled", "\"```json\\n\" call \"\\n```\"")
 		if !one {
 			spell[len(spell)-1] = fmt.Sprintf("\"```json\\n\" call (\"\\n\"{1,2} call){0,%d} \"\\n```\"", maxCalls-1)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -117,7 +116,7 @@ func (s *Store) fromHub(ctx context.Context, m Model, h *Hub) (record, error) {
 	}
 	p.Revision = repo.SHA
 	one := func(file, to string) (sum string, size int64, err error) {
-		want, size, err := repo.digest(file)
+		name, want, size, err := repo.digest(file)
 		if err != nil {
 			return "", 0, fmt.Errorf("hub repository %s: %w", h.Repo, err)
 		}
@@ -139,7 +138,7 @@ func (s *Store) fromHub(ctx context.Context, m Model, h *Hub) (record, error) {
 			s.cfg.Logger.Info("hub digest recorded at first fetch", "model", m.Name, "file", file, "revision", repo.SHA, "sha256", want)
 		}
 		sum, err = s.fetcher().Get(ctx, fetch.File{
-			URL:    s.hubURL() + "/" + h.Repo + "/resolve/" + repo.SHA + "/" + escapePath(file),
+			URL:    s.hubURL() + "/" + h.Repo + "/resolve/" + repo.SHA + "/" + escapePath(name),
 			Header: s.hubHeader(), Path: to, SHA256: want, Size: size, Label: file,
 		})
 		return sum, size, err
@@ -155,21 +154,21 @@ func (s *Store) fromHub(ctx context.Context, m Model, h *Hub) (record, error) {
 	return r, err
 }
 
-// digest finds the stated SHA-256 of a file, by its exact name, else ignoring
+// digest finds a file's spelling on the hub and its stated SHA-256, by its exact name, else ignoring
 // case: quantisers spell it either way.
-func (r *hubRepo) digest(file string) (sum string, size int64, err error) {
+func (r *hubRepo) digest(file string) (name, sum string, size int64, err error) {
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
 		for _, f := range r.Siblings {
 			if !same(f.Name, file) {
 				continue
 			}
 			if f.LFS == nil || !hexDigest.MatchString(f.LFS.SHA256) {
-				return "", 0, fmt.Errorf("%s: the hub states no SHA-256", file)
+				return "", "", 0, fmt.Errorf("%s: the hub states no SHA-256", file)
 			}
-			return f.LFS.SHA256, cmp.Or(f.LFS.Size, f.Size), nil
+			return f.Name, f.LFS.SHA256, cmp.Or(f.LFS.Size, f.Size), nil
 		}
 	}
-	return "", 0, fmt.Errorf("%s: %w", file, errors.New("no such file"))
+	return "", "", 0, fmt.Errorf("%s: no such file", file)
 }
 
 func escapePath(p string) string {

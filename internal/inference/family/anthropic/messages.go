@@ -75,6 +75,7 @@ var (
 var converseSchema = family.AnObject(
 	family.Optional("top_k", topK),
 	family.Optional("thinking", thinking),
+	family.Optional("reasoning_config", thinking), // its name in Claude 3.7's first weeks
 	family.Optional("anthropic_beta", beta),
 	family.Optional("anthropic_version", family.AString()),
 	family.Optional("tool_choice", toolChoice),
@@ -254,11 +255,7 @@ func decodeTurns(r *engine.Request, v *family.Value) error {
 		if len(parts) == 0 && !(final && role == engine.Assistant) {
 			return bad("messages.%d: all messages must have non-empty content except for the optional final assistant message", i)
 		}
-		for j := range parts {
-			if parts[j].Image != nil {
-				images++
-			}
-		}
+		images += countImages(parts)
 		if final && role == engine.Assistant && len(parts) > 0 {
 			if p := &parts[len(parts)-1]; p.IsText() && strings.TrimRight(p.Text, " \t\r\n") != p.Text {
 				return bad("messages: final assistant content cannot end with trailing whitespace")
@@ -277,6 +274,18 @@ func decodeTurns(r *engine.Request, v *family.Value) error {
 		return bad("messages: Too much media: 0 document pages + %d images > %d", images, maxImages)
 	}
 	return checkPairs(r.Messages)
+}
+
+func countImages(parts []engine.Part) (n int) {
+	for i := range parts {
+		if parts[i].Image != nil {
+			n++
+		}
+		if t := parts[i].ToolResult; t != nil {
+			n += countImages(t.Parts)
+		}
+	}
+	return n
 }
 
 // checkPairs wants each tool call answered in the next message, and each tool
@@ -333,8 +342,10 @@ func (Codec) Converse(r *engine.Request, fields family.Value, m family.Model) er
 		r.TopP = new(defaultTopP)
 	}
 	setTopK(r, fields.Get("top_k"))
-	if err := setThinking(r, fields.Get("thinking")); err != nil {
-		return err
+	for _, name := range []string{"thinking", "reasoning_config"} {
+		if err := setThinking(r, fields.Get(name)); err != nil {
+			return err
+		}
 	}
 	if err := setFormat(r, &fields); err != nil {
 		return err

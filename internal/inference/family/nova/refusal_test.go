@@ -31,6 +31,10 @@ func TestRefusals(t *testing.T) {
 		familytest.No("empty block", lite, `{"messages":[{"role":"user","content":[{}]}]}`, "The ContentBlock object at messages.0.content.0 must have exactly one field, and has 0."),
 		familytest.No("video", lite, `{"messages":[{"role":"user","content":[{"video":{}}]}]}`,
 			"This model doesn't support the video content block that you provided. Update the content block and try again."),
+		familytest.No("result without call", lite, `{"messages":[{"role":"user","content":[{"toolResult":{"toolUseId":"t","content":[]}}]}]}`,
+			"The number of toolResult blocks at messages.0.content exceeds the number of toolUse blocks of previous turn."),
+		familytest.No("call without result", lite, `{"messages":[{"role":"user","content":[{"text":"x"}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"t","name":"n","input":{}}}]},{"role":"user","content":[{"text":"x"}]}]}`,
+			"Expected toolResult blocks at messages.2.content for the following Ids: t"),
 		familytest.No("unknown tool choice", lite, user(`,"toolConfig":{"tools":[{"toolSpec":{"name":"a","inputSchema":{"json":{}}}}],"toolChoice":{"tool":{"name":"b"}}}`),
 			"The toolConfig.toolChoice.tool.name value b is not the name of a tool in toolConfig.tools."),
 	})

@@ -256,6 +256,32 @@ func decodeMessages(r *engine.Request, messages []family.Value) error {
 		}
 		r.Messages = append(r.Messages, message)
 	}
+	return checkPairs(r.Messages)
+}
+
+// checkPairs wants the calls of a message answered by the next, all of them and
+// nothing else.
+func checkPairs(messages []engine.Message) error {
+	var open []string
+	for i := range messages {
+		var calls, results []string
+		for j := range messages[i].Parts {
+			if p := &messages[i].Parts[j]; p.ToolCall != nil {
+				calls = append(calls, p.ToolCall.ID)
+			} else if p.ToolResult != nil {
+				results = append(results, p.ToolResult.ID)
+			}
+		}
+		if len(results) > len(open) {
+			return bad("The number of toolResult blocks at messages.%d.content exceeds the number of toolUse blocks of previous turn.", i)
+		}
+		for _, id := range open {
+			if !slices.Contains(results, id) {
+				return bad("Expected toolResult blocks at messages.%d.content for the following Ids: %s", i, strings.Join(open, ", "))
+			}
+		}
+		open = calls
+	}
 	return nil
 }
 
@@ -290,9 +316,6 @@ func decodeBlock(b *family.Value, where string, names map[string]string) (engine
 
 func decodeToolResult(v *family.Value, where string, names map[string]string) (engine.Part, error) {
 	id := v.Get("toolUseId").Text()
-	if _, known := names[id]; !known {
-		return engine.Part{}, bad("The toolResult block at %s answers toolUseId %s, which no earlier toolUse block has.", where, id)
-	}
 	result := &engine.ToolResult{ID: id, Name: names[id], Error: v.Get("status").Text() == "error"}
 	content := v.Get("content").Items()
 	for i := range content {

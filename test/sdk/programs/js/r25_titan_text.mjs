@@ -1,0 +1,25 @@
+// Amazon Titan Text.
+import { fileURLToPath } from "node:url";
+import { BedrockRuntimeClient, InvokeModelCommand } from "@aws-sdk/client-bedrock-runtime";
+
+export const invokeModel = async (prompt, modelId = "amazon.titan-text-express-v1") => {
+  const client = new BedrockRuntimeClient({ region: "us-east-1" });
+  const payload = {
+    inputText: prompt,
+    textGenerationConfig: { maxTokenCount: 4096, stopSequences: [], temperature: 0, topP: 1 },
+  };
+  const command = new InvokeModelCommand({ contentType: "application/json", body: JSON.stringify(payload), modelId });
+  const apiResponse = await client.send(command);
+  const responseBody = JSON.parse(new TextDecoder().decode(apiResponse.body));
+  return responseBody.results[0].outputText;
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const prompt = 'Complete the following in one sentence: "Once upon a time..."';
+  try {
+    console.log(await invokeModel(prompt));
+  } catch (err) {
+    console.log(err);
+    process.exitCode = 1;
+  }
+}
