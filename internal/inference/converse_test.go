@@ -299,7 +299,7 @@ func TestConverseRefusals(t *testing.T) {
 			} else {
 				wantError(t, err, apierr.Validation, c.want)
 			}
-			if w.opens != 0 {
+			if w.opened() != 0 {
 				t.Error("the stream was opened")
 			}
 		})
@@ -365,8 +365,8 @@ func TestConverseStreamSendsEventsInOrder(t *testing.T) {
 	if !strings.Contains(last, "Metadata:") || !strings.Contains(last, "InputTokens:11 OutputTokens:5 TotalTokens:16") || strings.Contains(last, "LatencyMs:0") {
 		t.Errorf("metadata %s", last)
 	}
-	if w.opens != 1 {
-		t.Errorf("opened %d times", w.opens)
+	if w.opened() != 1 {
+		t.Errorf("opened %d times", w.opened())
 	}
 }
 
@@ -412,7 +412,7 @@ func TestErrorsBeforeTheFirstTokenArePlain(t *testing.T) {
 	w := &wire{}
 	ctx, _ := invocation(t)
 	wantError(t, stream(t, runtime(f, nil), ctx, w, nil), apierr.ModelNotReady, "The model is loading.")
-	if w.opens != 0 || len(w.events) != 0 {
+	if w.opened() != 0 || len(w.events) != 0 {
 		t.Error("the stream was opened")
 	}
 }
@@ -441,13 +441,13 @@ func TestSlowModelsGetTheirHeadersEarly(t *testing.T) {
 			}
 			time.Sleep(4900 * time.Millisecond)
 			synctest.Wait()
-			if w.opens != 0 {
+			if w.opened() != 0 {
 				t.Error("opened too early")
 			}
 			time.Sleep(200 * time.Millisecond)
 			synctest.Wait()
-			if got := w.all(); w.opens != 1 || len(got) != 1 || !strings.Contains(got[0], "MessageStart") {
-				t.Errorf("after %v: opened %d times, events %q", time.Since(start), w.opens, got)
+			if got := w.all(); w.opened() != 1 || len(got) != 1 || !strings.Contains(got[0], "MessageStart") {
+				t.Errorf("after %v: opened %d times, events %q", time.Since(start), w.opened(), got)
 			}
 		}
 		ctx, _ := invocation(t)
@@ -460,8 +460,8 @@ func TestSlowModelsGetTheirHeadersEarly(t *testing.T) {
 			t.Fatal(err)
 		}
 		starts := strings.Count(strings.Join(w.all(), " "), "MessageStart")
-		if w.opens != 1 || starts != 1 {
-			t.Errorf("opened %d times, started %d times", w.opens, starts)
+		if w.opened() != 1 || starts != 1 {
+			t.Errorf("opened %d times, started %d times", w.opened(), starts)
 		}
 	})
 }
@@ -474,7 +474,7 @@ func TestTheTimerNeverWritesAfterTheEnd(t *testing.T) {
 		wantError(t, stream(t, runtime(f, nil), ctx, w, nil), apierr.Validation, "No.")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if w.opens != 0 {
+		if w.opened() != 0 {
 			t.Error("opened after the operation had returned")
 		}
 	})

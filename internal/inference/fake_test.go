@@ -215,6 +215,12 @@ func (w *wire) Send(event any) error {
 
 func (w *wire) Recv() (any, error) { return nil, io.EOF }
 
+func (w *wire) opened() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.opens
+}
+
 func (w *wire) all() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -22,6 +22,8 @@ type gate struct {
 
 func newGate(after time.Duration, open func() error) *gate {
 	g := &gate{open: open}
+	g.mu.Lock() // until the timer is set, late must not look at it
+	defer g.mu.Unlock()
 	g.timer = time.AfterFunc(after, g.late)
 	return g
 }

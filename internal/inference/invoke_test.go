@@ -135,7 +135,7 @@ func TestModelsThatDoNotStreamSaySoBeforeAnythingElse(t *testing.T) {
 		w := &wire{}
 		ctx, _ := invocation(t)
 		wantError(t, invokeStream(runtime(&fake{}, nil), ctx, id, `{`, w), apierr.Validation, "The model is unsupported for streaming.")
-		if w.opens != 0 {
+		if w.opened() != 0 {
 			t.Error("opened")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/config"
@@ -34,7 +35,7 @@ func textEngine(ctx context.Context, c *config.Config, log *slog.Logger, o *Opti
 		return script.New(script.Config{File: rest})
 	case "http", "https":
 		return openai.New(openai.Config{
-			BaseURL: c.Engine, APIKey: c.EngineKey, ChatModel: c.ChatModel, EmbeddingModel: c.EmbeddingModel,
+			BaseURL: apiRoot(c.Engine), APIKey: c.EngineKey, ChatModel: c.ChatModel, EmbeddingModel: c.EmbeddingModel,
 			Images: imagesOf(c), Logger: log,
 		})
 	}
@@ -52,6 +53,16 @@ func textEngine(ctx context.Context, c *config.Config, log *slog.Logger, o *Opti
 		}
 	}
 	return e, nil
+}
+
+// apiRoot completes an address without a path: people give HOST:PORT, and the
+// API of every such endpoint stands under /v1.
+func apiRoot(address string) string {
+	if u, err := url.Parse(address); err == nil && strings.Trim(u.Path, "/") == "" {
+		u.Path = "/v1"
+		return u.String()
+	}
+	return address
 }
 
 // aliased are the local models that aliases name: the engine must serve them too.

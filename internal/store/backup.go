@@ -81,7 +81,7 @@ func BackupFrom(ctx context.Context, d Driver, now time.Time, to string, c Backu
 	if err := emptyFolder(to); err != nil {
 		return m, err
 	}
-	if err := os.MkdirAll(to, 0o700); err != nil {
+	if err := MakeFolder(to); err != nil {
 		return m, fmt.Errorf("make the backup folder: %w", err)
 	}
 	var err error
@@ -112,7 +112,7 @@ func BackupFrom(ctx context.Context, d Driver, now time.Time, to string, c Backu
 		}
 		files, err := copyTree(ctx, p, to)
 		if err != nil {
-			return m, fmt.Errorf("back up %s: %w", p.Name, err)
+			return m, fmt.Errorf("back up %s: %w", p.Name, FileError(err))
 		}
 		m.Files = append(m.Files, files...)
 	}
@@ -121,7 +121,7 @@ func BackupFrom(ctx context.Context, d Driver, now time.Time, to string, c Backu
 		return m, fmt.Errorf("write the manifest: %w", err)
 	}
 	if err := writeFileDurable(filepath.Join(to, backupManifest), append(b, '\n'), 0o600); err != nil {
-		return m, fmt.Errorf("write the manifest: %w", err)
+		return m, fmt.Errorf("write the manifest: %w", FileError(err))
 	}
 	return m, nil
 }
@@ -145,7 +145,7 @@ func Restore(ctx context.Context, from, to string) (Manifest, error) {
 		return m, err
 	}
 	to = filepath.Clean(to)
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+	if err := MakeFolder(filepath.Dir(to)); err != nil {
 		return m, fmt.Errorf("make the data folder: %w", err)
 	}
 	part, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+"-restore-*")
@@ -166,7 +166,7 @@ func Restore(ctx context.Context, from, to string) (Manifest, error) {
 			return m, fmt.Errorf("%w: %s is missing", ErrBackupDamaged, f.Path)
 		}
 		if err != nil {
-			return m, fmt.Errorf("restore %s: %w", f.Path, err)
+			return m, fmt.Errorf("restore %s: %w", f.Path, FileError(err))
 		}
 		if got.SHA256 != f.SHA256 || got.Size != f.Size {
 			return m, fmt.Errorf("%w: %s is not the file that was backed up", ErrBackupDamaged, f.Path)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // writeFileDurable writes a new file so that it is either there whole or not at
@@ -31,6 +32,45 @@ func writeFileDurable(path string, content []byte, mode os.FileMode) (err error)
 		return err
 	}
 	return syncDir(dir)
+}
+
+// MakeFolder makes a folder and those above it, mode 0700, and makes their names
+// durable: a power cut after the first acknowledged write must not take the folder
+// itself away.
+func MakeFolder(dir string) error {
+	dir = filepath.Clean(dir)
+	var made []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
+			break
+		}
+		made = append(made, d)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return FileError(err)
+	}
+	for _, d := range made {
+		if err := syncDir(filepath.Dir(d)); err != nil {
+			return FileError(err)
+		}
+	}
+	return nil
+}
+
+// FileError wraps an error of a file operation with the sentinel it stands for:
+// ErrFull, ErrReadOnly, ErrIO. Other errors come back as they are.
+func FileError(err error) error {
+	for _, c := range []struct {
+		errno syscall.Errno
+		kind  error
+	}{
+		{syscall.ENOSPC, ErrFull}, {syscall.EDQUOT, ErrFull}, {syscall.EROFS, ErrReadOnly}, {syscall.EIO, ErrIO},
+	} {
+		if errors.Is(err, c.errno) && !errors.Is(err, c.kind) {
+			return fmt.Errorf("%w: %w", c.kind, err)
+		}
+	}
+	return err
 }
 
 // syncDir makes the names in a folder durable. Windows has no such call.

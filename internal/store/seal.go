@@ -73,12 +73,12 @@ func OpenLocalSealer(dir string) (*LocalSealer, error) {
 		_, _ = rand.Read(raw) // crypto/rand never fails
 		err = writeFileDurable(path, []byte(hex.EncodeToString(raw)+"\n"), 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("write root key: %w", err)
+			return nil, fmt.Errorf("write root key: %w", FileError(err))
 		}
 		return NewLocalSealer(raw)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read root key: %w", err)
+		return nil, fmt.Errorf("read root key: %w", FileError(err))
 	}
 	if err := privateFile(path); err != nil {
 		return nil, err

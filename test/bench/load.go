@@ -157,10 +157,18 @@ func readAnswer(r *bufio.Reader, start time.Time) (first time.Duration, ok bool,
 func rawRequests(addr string, n int, stream bool) [][]byte {
 	out := make([][]byte, n)
 	for i := range out {
-		body := fmt.Sprintf(`{"model":"stub","stream":%v,"messages":[{"role":"user","content":"hello %d"}]}`, stream, i)
+		body := fmt.Sprintf(`{"model":"stub","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"%s %d"}]}`, says(stream), i)
 		out[i] = fmt.Appendf(nil, "POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", addr, len(body), body)
 	}
 	return out
+}
+
+// says is the word by which the stub knows which answers to pace.
+func says(stream bool) string {
+	if stream {
+		return "paced"
+	}
+	return "hello"
 }
 
 // requests are n different Converse calls, each signed for itself.
@@ -173,7 +181,7 @@ func (s *server) requests(n int, stream bool) ([][]byte, error) {
 	cred := aws.Credentials{AccessKeyID: s.key, SecretAccessKey: s.secret}
 	out := make([][]byte, n)
 	for i := range out {
-		body := fmt.Appendf(nil, `{"messages":[{"role":"user","content":[{"text":"hello %d"}]}],"inferenceConfig":{"maxTokens":64}}`, i)
+		body := fmt.Appendf(nil, `{"messages":[{"role":"user","content":[{"text":"%s %d"}]}],"inferenceConfig":{"maxTokens":64}}`, says(stream), i)
 		r, err := http.NewRequestWithContext(context.Background(), "POST", "http://"+s.addr+"/model/anthropic.claude-3-haiku-20240307-v1%3A0/"+op, bytes.NewReader(body))
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -25,7 +26,10 @@ func serveStub() error {
 		fmt.Fprint(w, `{"object":"list","data":[{"id":"stub","object":"model","owned_by":"bench"}]}`)
 	})
 	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
-		var in struct{ Stream bool }
+		var in struct {
+			Stream   bool
+			Messages []struct{ Content json.RawMessage }
+		}
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -36,6 +40,12 @@ func serveStub() error {
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
+		if n := len(in.Messages); n == 0 || !bytes.Contains(in.Messages[n-1].Content, []byte("paced")) {
+			fmt.Fprint(w, `data: {"id":"c","object":"chat.completion.chunk","model":"stub","choices":[{"index":0,"delta":{"content":"tok"},"finish_reason":null}]}`+"\n\n"+
+				`data: {"id":"c","object":"chat.completion.chunk","model":"stub","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\n"+
+				`data: {"id":"c","object":"chat.completion.chunk","model":"stub","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}`+"\n\ndata: [DONE]\n\n")
+			return
+		}
 		f := http.NewResponseController(w)
 		t := time.NewTicker(streamGap)
 		defer t.Stop()

@@ -90,14 +90,14 @@ func (b *builder) calls(req *engine.Request) (string, error) {
 	if len(bodies) == 0 {
 		return "", fmt.Errorf("tool choice names %q, which is not offered", req.ToolChoice.Name)
 	}
-	b.add("call", `"{" ws "\"name\":" ws ( `+strings.Join(bodies, " | ")+` ) ws "}"`)
+	body := ` ws "\"name\":" ws ( ` + strings.Join(bodies, " | ") + ` ) ws `
 	// Some templates show the object in doubled braces, an escape that nothing
 	// undoes, and models copy it: Qwen2.5-Coder begins half of its calls so.
-	b.add("doubled", `"{{" ws "\"name\":" ws ( `+strings.Join(bodies, " | ")+` ) ws "}}"`)
-	spell := []string{`"<tool_call>" "\n"? ( call | doubled ) "\n"? "</tool_call>"`}
+	b.add("call", `"{"`+body+`"}" | "{{"`+body+`"}}"`)
+	spell := []string{`"<tool_call>" "\n"? call "\n"? "</tool_call>"`}
 	if len(req.ResultSchema) == 0 {
 		// Beside a result schema a bare object is the result.
-		spell = append(spell, "call", "doubled", "\"```json\\n\" call \"\\n```\"")
+		spell = append(spell, "call", "\"```json\\n\" call \"\\n```\"")
 		if !one {
 			spell[len(spell)-1] = fmt.Sprintf("\"```json\\n\" call (\"\\n\"{1,2} call){0,%d} \"\\n```\"", maxCalls-1)
 		}

@@ -12,7 +12,7 @@ func TestAlternativesOfAnAnswer(t *testing.T) {
 	roll := `{"name": "roll", "arguments": {}}`
 	free := []string{"Hello.", "A <b> and ```json\n{}\n``` inside", "1 < 2 <", " indented"}
 	bad := []string{"", "{}", "```python\nx\n```", "<b>", `{"name": "fly", "arguments": {}}`, `{"name": "weather", "arguments": {"town": "Oslo"}}`, "I call <tool_call>" + roll + "</tool_call>", " {"}
-	calls := []string{weather, roll, weather + "\n" + roll, "```json\n" + weather + "\n```", "```json\n" + weather + "\n" + roll + "\n```",
+	calls := []string{"{" + weather + "}", "<tool_call>\n{" + roll + "}\n</tool_call>", weather, roll, weather + "\n" + roll, "```json\n" + weather + "\n```", "```json\n" + weather + "\n" + roll + "\n```",
 		"<tool_call>\n" + weather + "\n</tool_call>", "<tool_call>" + roll + "</tool_call>\n<tool_call>" + weather + "</tool_call>",
 		"{\n  \"name\": \"weather\",\n  \"arguments\": {\n    \"city\": \"Oslo\"\n  }\n}"}
 	cases := []struct {
@@ -28,7 +28,9 @@ func TestAlternativesOfAnAnswer(t *testing.T) {
 		{"never", func(r *engine.Request) { r.ToolChoice.Mode = engine.ToolNever }, Options{}, [][]string{free, {"{}", "<b>", weather}}, nil},
 		{"forbidden", func(*engine.Request) {}, Options{ForbidCalls: true}, [][]string{{"Hello.", "1 < 2"}}, [][]string{calls, bad, {free[1]}}},
 		{"forbidden though forced", func(r *engine.Request) { r.ToolChoice.Mode = engine.ToolAny }, Options{ForbidCalls: true}, [][]string{{"Hello."}}, [][]string{calls}},
-		{"result", func(r *engine.Request) { r.ResultSchema = json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"]}`) }, Options{},
+		{"result", func(r *engine.Request) {
+			r.ResultSchema = json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"]}`)
+		}, Options{},
 			[][]string{{`{"ok": true}`, "<tool_call>" + roll + "</tool_call>"}}, [][]string{free, {roll}}},
 		{"prefill", func(r *engine.Request) {
 			r.Messages = append(r.Messages, engine.Message{Role: engine.Assistant, Parts: []engine.Part{{Text: "The answer is"}}})

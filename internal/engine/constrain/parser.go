@@ -75,6 +75,7 @@ const (
 // wrapper is what stands around the running call.
 type wrapper struct {
 	fence, tag, list bool
+	doubled          bool // the call stands in doubled braces
 }
 
 // The tags that models put around calls.
@@ -431,6 +432,11 @@ func (p *Parser) wrapper() (w wrapper, at int, v verdict) {
 	switch {
 	case at == len(b):
 		return w, 0, undecided
+	case b[at] == '{' && at+1 == len(b):
+		return w, 0, undecided
+	case b[at] == '{' && b[at+1] == '{':
+		w.doubled = true
+		return w, at + 1, aCall
 	case b[at] == '{':
 		return w, at, aCall
 	}
@@ -448,6 +454,10 @@ func pending(part bool) verdict {
 // or text.
 func (p *Parser) betweenCalls(emit func(engine.Delta) error) (bool, error) {
 	i := skipSpace(p.buf, 0)
+	if p.open.doubled && i < len(p.buf) && p.buf[i] == '}' {
+		p.open.doubled = false
+		i = skipSpace(p.buf, i+1)
+	}
 	for p.open != (wrapper{}) && i < len(p.buf) && (p.buf[i] == ',' || p.buf[i] == ';' || p.open.list && p.buf[i] == ']') {
 		if p.buf[i] == ']' {
 			p.open.list = false

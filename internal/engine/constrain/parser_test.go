@@ -129,6 +129,9 @@ var outputs = []struct {
 	{"no arguments", `<tool_call>{"name":"roll"}</tool_call>`, answer{Calls: []string{`roll{}`}, Stop: engine.ToolUse}},
 	{"more keys", `{"name":"roll","arguments":{},"id":"}7"} `, answer{Calls: []string{`roll{}`}, Stop: engine.ToolUse}},
 	{"brace forgotten", "<tool_call>{\"name\":\"roll\",\"arguments\":{}\n</tool_call>", answer{Calls: []string{`roll{}`}, Stop: engine.ToolUse}},
+	{"doubled braces", `{{"name": "weather", "arguments": {"city": "X"}}}` + "\n" + `{{"name": "roll", "arguments": {}}}`, answer{Calls: []string{`weather{"city": "X"}`, `roll{}`}, Stop: engine.ToolUse}},
+	{"doubled braces in a tag", "<tool_call>\n" + `{{"name": "roll", "arguments": {}}}` + "\n</tool_call>ok", answer{Text: "ok", Calls: []string{`roll{}`}, Stop: engine.ToolUse}},
+	{"doubled braces in text", "a\n{{x}}", answer{Text: "a\n{{x}}", Stop: engine.EndTurn}},
 	{"unknown tool bare", `{"name":"fly","arguments":{}}`, answer{Text: `{"name":"fly","arguments":{}}`, Stop: engine.EndTurn}},
 	{"unknown tool in a tag", `<tool_call>{"name":"fly","arguments":{}}</tool_call>`, answer{Text: `<tool_call>{"name":"fly","arguments":{}}</tool_call>`, Stop: engine.MalformedTool}},
 	{"no json in a tag", `<tool_call>fly</tool_call>`, answer{Text: `<tool_call>fly</tool_call>`, Stop: engine.MalformedTool}},
@@ -304,7 +307,7 @@ func TestErrorOfEmitEndsTheParser(t *testing.T) {
 
 // fragments are what random outputs are made of.
 var fragments = []string{
-	"<tool_call>", "</tool_call>", "<tools>", "```json\n", "```", "\n", " ", "{", "}", "[", "]", ",", `"`,
+	"<tool_call>", "</tool_call>", "<tools>", "```json\n", "```", "\n", " ", "{", "}", "{{", "}}", "[", "]", ",", `"`,
 	`{"name":"roll","arguments":{}}`, `{"name": "weather", "arguments": {"city": "Zürich"}}`, `{"name":`, `"weather"`, `"arguments":`,
 	"<think>", "</think>", "text", "<", "`", "서울", "\xff", "\xe2\x82", `\`, `{"function":{"name":"roll","arguments":"{}"}}`,
 }

@@ -23,7 +23,7 @@ func lockFolder(dir string) (*folderLock, error) {
 	path := filepath.Join(dir, lockFile)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the lock of the data folder: %w", err)
+		return nil, fmt.Errorf("open the lock of the data folder: %w", store.FileError(err))
 	}
 	if err := tryLock(f); err != nil {
 		pid := 0
@@ -34,13 +34,13 @@ func lockFolder(dir string) (*folderLock, error) {
 		if errors.Is(err, errHeld) {
 			return nil, &store.LockedError{Dir: dir, PID: pid}
 		}
-		return nil, fmt.Errorf("lock the data folder: %w", err)
+		return nil, fmt.Errorf("lock the data folder: %w", store.FileError(err))
 	}
 	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("write the lock of the data folder: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("write the lock of the data folder: %w", store.FileError(err)), f.Close())
 	}
 	return &folderLock{f}, nil
 }

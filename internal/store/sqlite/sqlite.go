@@ -50,7 +50,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	if c.Dir == "" {
 		return nil, errors.New("sqlite: Config.Dir is required")
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+	if err := store.MakeFolder(c.Dir); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	lock, err := lockFolder(c.Dir)

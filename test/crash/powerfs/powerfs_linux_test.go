@@ -14,11 +14,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sh runs a shell on the mounted folder; this process must not touch it.
+// sh runs a shell on the mounted folder; this process must not touch it. Not even
+// by cmd.Dir: the fork waits, in a system call that the scheduler does not see, for
+// a chdir that this process has to serve.
 func sh(t *testing.T, dir, script string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", script)
-	cmd.Dir = dir
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", "cd "+dir+"\n"+script)
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }

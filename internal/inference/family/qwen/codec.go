@@ -1,9 +1,3 @@
-// Package qwen is the codec of Qwen's chat models, which speak the
-// chat-completions format.
-//
-//	{"messages": …} ──▶ openaichat ──▶ choices[0].message
-//
-// Floor 4, part of the inference room. It keeps nothing between calls.
 package qwen
 
 import "github.com/outcrop-dev/outcrop/internal/inference/family/openaichat"

@@ -1,0 +1,5 @@
+package openai
+
+import "context"
+
+func contextBackground() context.Context { return context.Background() }
