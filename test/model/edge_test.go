@@ -23,7 +23,7 @@ import (
 // admin lets everybody in: signatures have tests of their own.
 type admin struct{}
 
-func (admin) Authenticate(*http.Request, []byte) (gateway.Identity, error) {
+func (admin) Authenticate(*http.Request, []byte, bool) (gateway.Identity, error) {
 	return gateway.Identity{Account: "123456789012", Region: "us-east-1", Principal: "arn:aws:iam::123456789012:user/admin"}, nil
 }
 
