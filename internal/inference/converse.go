@@ -36,7 +36,7 @@ func (rt *Runtime) Converse(ctx context.Context, in *bedrockruntime.ConverseInpu
 	if err != nil {
 		return nil, err
 	}
-	out, err := w.converse(&chat{
+	out, err := w.converse(ctx, &chat{
 		messages: in.Messages, system: in.System, tools: in.ToolConfig, inference: in.InferenceConfig,
 		fields: in.AdditionalModelRequestFields, paths: in.AdditionalModelResponseFieldPaths,
 		output: in.OutputConfig, performance: in.PerformanceConfig, tier: in.ServiceTier,
@@ -44,20 +44,20 @@ func (rt *Runtime) Converse(ctx context.Context, in *bedrockruntime.ConverseInpu
 	})
 	w.finish()
 	if err != nil {
-		w.record("Converse", in, nil, err)
+		w.record(ctx, "Converse", in, nil, err)
 		return nil, err
 	}
 	out.Metrics.LatencyMs = family.Milliseconds(w.metrics.Latency)
-	w.record("Converse", in, out, nil)
+	w.record(ctx, "Converse", in, out, nil)
 	return out, nil
 }
 
-func (w *work) converse(in *chat) (*bedrockruntime.ConverseOutput, error) {
+func (w *work) converse(ctx context.Context, in *chat) (*bedrockruntime.ConverseOutput, error) {
 	r, err := w.request(in)
 	if err != nil {
 		return nil, err
 	}
-	result, err := w.generate(r, converseTool, nil)
+	result, err := w.generate(ctx, r, converseTool, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +159,9 @@ func extraFields(text json.RawMessage) (family.Value, error) {
 		return v, nil
 	case family.Null, family.Absent:
 		return family.Value{}, nil
+	default:
+		return v, invalid("The format of the additionalModelRequestFields field is invalid. Provide a json object for the field and try again.")
 	}
-	return v, invalid("The format of the additionalModelRequestFields field is invalid. Provide a json object for the field and try again.")
 }
 
 func resultSchema(r *engine.Request, c *bedrockruntime.OutputConfig) error {

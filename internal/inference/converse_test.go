@@ -492,6 +492,15 @@ func TestALateTimerFindsTheGateClosed(t *testing.T) {
 	}
 }
 
+func TestAPanicOfTheTimerIsAnError(t *testing.T) {
+	g := newGate(time.Hour, func() error { panic("no") })
+	g.late()
+	if err := g.enter(); err == nil || !strings.Contains(err.Error(), "BUG: opening a stream panicked: no") {
+		t.Errorf("got %v", err)
+	}
+	g.close()
+}
+
 func TestPickNestsAndUnescapes(t *testing.T) {
 	const body = `{"a":{"b":[{"c":1},2],"d":null},"x/y":{"~":3}}`
 	for want, paths := range map[string][]string{

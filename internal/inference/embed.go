@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -15,12 +16,12 @@ const windowRoom = 8
 // embed runs an embedding call. An input that is longer than the local model's
 // context is cut into windows and answered with the mean of their vectors: the
 // models that AWS names take thousands of tokens, the local ones often 512.
-func (w *work) embed(c *family.Call) (*family.Output, error) {
+func (w *work) embed(ctx context.Context, c *family.Call) (*family.Output, error) {
 	q := c.Embed
 	q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
-	result, err := w.rt.engine.Embed(w.ctx, q)
+	result, err := w.rt.engine.Embed(ctx, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && len(q.Images) == 0 {
-		result, err = w.embedWindows(q)
+		result, err = w.embedWindows(ctx, q)
 	}
 	if err != nil {
 		return nil, fault(err, w.phase, w.target, w.codec)
@@ -32,14 +33,14 @@ func (w *work) embed(c *family.Call) (*family.Output, error) {
 	return &family.Output{Embed: result}, nil
 }
 
-func (w *work) embedWindows(q *engine.EmbedRequest) (*engine.EmbedResult, error) {
+func (w *work) embedWindows(ctx context.Context, q *engine.EmbedRequest) (*engine.EmbedResult, error) {
 	size := w.target.Info.Context - windowRoom
 	if size <= 0 {
 		size = 512 - windowRoom
 	}
 	// Windows that were cut by proportion may still be too long: halve them.
 	for {
-		result, err := w.embedPieces(q, size)
+		result, err := w.embedPieces(ctx, q, size)
 		e, ok := errors.AsType[*engine.Error](err)
 		if !ok || e.Kind != engine.TooLong || size < 2*windowRoom {
 			return result, err
@@ -48,11 +49,11 @@ func (w *work) embedWindows(q *engine.EmbedRequest) (*engine.EmbedResult, error)
 	}
 }
 
-func (w *work) embedPieces(q *engine.EmbedRequest, size int) (*engine.EmbedResult, error) {
+func (w *work) embedPieces(ctx context.Context, q *engine.EmbedRequest, size int) (*engine.EmbedResult, error) {
 	var pieces []string
 	counts := make([]int, len(q.Inputs)) // windows of each input
 	for i, input := range q.Inputs {
-		tokens, err := w.rt.engine.Tokenize(w.ctx, q.Model, input)
+		tokens, err := w.rt.engine.Tokenize(ctx, q.Model, input)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +63,7 @@ func (w *work) embedPieces(q *engine.EmbedRequest, size int) (*engine.EmbedResul
 	}
 	all := *q
 	all.Inputs = pieces
-	r, err := w.rt.engine.Embed(w.ctx, &all)
+	r, err := w.rt.engine.Embed(ctx, &all)
 	if err != nil {
 		return nil, err
 	}

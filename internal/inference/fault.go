@@ -67,13 +67,13 @@ func fault(err error, p phase, t *catalog.Target, codec family.Codec) error {
 		}
 	case engine.Overloaded:
 		out.Message = throttled
+	default: // the engine's own words
 	}
 	out.Message = cmp.Or(out.Message, "The model could not answer.")
 	if e.Hint != "" && out.Kind != apierr.Validation && out.Kind != apierr.Throttling {
 		out.Message += " " + e.Hint
 	}
-	switch out.Kind {
-	case apierr.ModelError, apierr.ModelStreamError:
+	if out.Kind == apierr.ModelError || out.Kind == apierr.ModelStreamError {
 		out.Detail.OriginalStatus = cmp.Or(e.Status, originalStatus[e.Kind], http.StatusInternalServerError)
 		out.Detail.ResourceName = t.ARN
 		if p != plain {
@@ -95,8 +95,9 @@ func another(err error) bool {
 		return true
 	case engine.BadOutput, engine.Overloaded:
 		return e.Status >= http.StatusInternalServerError
+	default: // the caller's own errors
+		return false
 	}
-	return false
 }
 
 func invalid(format string, args ...any) error { return apierr.New(apierr.Validation, format, args...) }

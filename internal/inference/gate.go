@@ -1,6 +1,8 @@
 package inference
 
 import (
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -28,10 +30,16 @@ func newGate(after time.Duration, open func() error) *gate {
 	return g
 }
 
-// late opens the stream when no event has come for long.
+// late opens the stream when no event has come for long. A panic becomes the
+// error that the operation meets: on the timer's goroutine nobody else catches it.
 func (g *gate) late() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			g.err = fmt.Errorf("BUG: opening a stream panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
 	if !g.closed { // it may have waited for the lock while the operation ended
 		g.pass()
 	}

@@ -17,7 +17,6 @@ const servedHeader = "x-outcrop-model"
 // work is one call on its way through the engine.
 type work struct {
 	rt     *Runtime
-	ctx    context.Context
 	call   *call.Call
 	target *catalog.Target
 	codec  family.Codec // nil when the family has none
@@ -38,7 +37,7 @@ func (rt *Runtime) begin(ctx context.Context, modelID string) (*work, error) {
 		return nil, err
 	}
 	w := &work{
-		rt: rt, ctx: ctx, call: call.From(ctx), target: t, codec: rt.families[t.Family],
+		rt: rt, call: call.From(ctx), target: t, codec: rt.families[t.Family],
 		model: modelOf(t), start: time.Now(),
 	}
 	w.serve(t.Local) // errors say it too
@@ -88,7 +87,7 @@ func (w *work) blind() error {
 // chain as long as nothing was emitted. It gives tool calls ids of the form
 // prefix and 22 random letters, in the deltas and in the result alike, and
 // splits the usage as AWS bills it.
-func (w *work) generate(r *engine.Request, prefix string, emit func(engine.Delta) error) (*engine.Result, error) {
+func (w *work) generate(ctx context.Context, r *engine.Request, prefix string, emit func(engine.Delta) error) (*engine.Result, error) {
 	r.AWSModel, r.Account, r.Adapters = w.target.BaseID, w.call.Account, w.target.Adapters
 	var ids []string
 	emitted := false
@@ -115,14 +114,14 @@ func (w *work) generate(r *engine.Request, prefix string, emit func(engine.Delta
 			w.serve(r.Model)
 		}
 		var err error
-		result, err = w.rt.engine.Generate(w.ctx, r, pass)
+		result, err = w.rt.engine.Generate(ctx, r, pass)
 		if err == nil {
 			break
 		}
 		if emitted || next >= len(w.target.Chain) || !another(err) {
 			return nil, fault(err, w.phase, w.target, w.codec)
 		}
-		w.rt.log.WarnContext(w.ctx, "model failed, asking the next of its chain",
+		w.rt.log.WarnContext(ctx, "model failed, asking the next of its chain",
 			"model", w.target.BaseID, "local", r.Model, "next", w.target.Chain[next], "err", err)
 		r.Model = w.target.Chain[next]
 	}
@@ -196,12 +195,12 @@ func (w *work) finish() {
 }
 
 // record tells the recorder, if there is one.
-func (w *work) record(operation string, input, output any, err error) {
+func (w *work) record(ctx context.Context, operation string, input, output any, err error) {
 	if w.rt.recorder == nil {
 		return
 	}
 	// A caller who has gone is no reason not to write down what was done for him.
-	w.rt.recorder.Record(context.WithoutCancel(w.ctx), &Record{
+	w.rt.recorder.Record(context.WithoutCancel(ctx), &Record{
 		Operation: operation, Time: w.start, Target: w.target,
 		Input: input, Output: output, Metrics: w.metrics, Err: err,
 	})
@@ -209,9 +208,9 @@ func (w *work) record(operation string, input, output any, err error) {
 
 // nothing is the result for a request of zero tokens: the prompt is counted, no
 // token is made.
-func (w *work) nothing(r *engine.Request) (*engine.Result, error) {
+func (w *work) nothing(ctx context.Context, r *engine.Request) (*engine.Result, error) {
 	r.AWSModel, r.Account, r.Adapters, r.Model = w.target.BaseID, w.call.Account, w.target.Adapters, w.target.Local
-	n, err := w.rt.engine.CountTokens(w.ctx, r)
+	n, err := w.rt.engine.CountTokens(ctx, r)
 	if err != nil {
 		return nil, fault(err, w.phase, w.target, w.codec)
 	}
@@ -233,7 +232,7 @@ func (rt *Runtime) Generate(ctx context.Context, modelID string, r *engine.Reque
 	if err := w.complete(r, family.Value{}); err != nil {
 		return nil, err
 	}
-	return w.generate(r, converseTool, emit)
+	return w.generate(ctx, r, converseTool, emit)
 }
 
 // complete lets the family fill its defaults and check what it has no place for.

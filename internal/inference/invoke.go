@@ -36,13 +36,13 @@ func (rt *Runtime) InvokeModel(ctx context.Context, in *bedrockruntime.InvokeMod
 	if err != nil {
 		return nil, err
 	}
-	body, err := w.invoke(in)
+	body, err := w.invoke(ctx, in)
 	w.finish()
 	if err != nil {
-		w.record("InvokeModel", in.Body, nil, err)
+		w.record(ctx, "InvokeModel", in.Body, nil, err)
 		return nil, err
 	}
-	w.record("InvokeModel", in.Body, body, nil)
+	w.record(ctx, "InvokeModel", in.Body, body, nil)
 	w.countHeaders()
 	return &bedrockruntime.InvokeModelOutput{
 		Body: body, ContentType: jsonType,
@@ -50,7 +50,7 @@ func (rt *Runtime) InvokeModel(ctx context.Context, in *bedrockruntime.InvokeMod
 	}, nil
 }
 
-func (w *work) invoke(in *bedrockruntime.InvokeModelInput) ([]byte, error) {
+func (w *work) invoke(ctx context.Context, in *bedrockruntime.InvokeModelInput) ([]byte, error) {
 	if err := checkEnvelope(in.GuardrailIdentifier, in.GuardrailVersion, in.ContentType, in.Accept); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (w *work) invoke(in *bedrockruntime.InvokeModelInput) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := w.run(c)
+	out, err := w.run(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +126,15 @@ func toolPrefix(c *family.Call) string {
 }
 
 // run gives a call to the engine and waits for the whole answer.
-func (w *work) run(c *family.Call) (*family.Output, error) {
+func (w *work) run(ctx context.Context, c *family.Call) (*family.Output, error) {
 	out := &family.Output{}
 	switch {
 	case c.Embed != nil:
-		return w.embed(c)
+		return w.embed(ctx, c)
 	case c.Rerank != nil:
 		q := c.Rerank
 		q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
-		r, err := w.rt.engine.Rerank(w.ctx, q)
+		r, err := w.rt.engine.Rerank(ctx, q)
 		if err != nil {
 			return nil, fault(err, w.phase, w.target, w.codec)
 		}
@@ -143,7 +143,7 @@ func (w *work) run(c *family.Call) (*family.Output, error) {
 	case c.Paint != nil:
 		q := c.Paint
 		q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
-		r, err := w.rt.engine.Paint(w.ctx, q)
+		r, err := w.rt.engine.Paint(ctx, q)
 		if err != nil {
 			return nil, fault(err, w.phase, w.target, w.codec)
 		}
@@ -151,7 +151,7 @@ func (w *work) run(c *family.Call) (*family.Output, error) {
 		w.images = len(r.Images)
 	default:
 		for _, r := range c.Generate {
-			result, err := w.one(c, r, nil)
+			result, err := w.one(ctx, c, r, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -162,11 +162,11 @@ func (w *work) run(c *family.Call) (*family.Output, error) {
 }
 
 // one runs one generation of a call.
-func (w *work) one(c *family.Call, r *engine.Request, emit func(engine.Delta) error) (*engine.Result, error) {
+func (w *work) one(ctx context.Context, c *family.Call, r *engine.Request, emit func(engine.Delta) error) (*engine.Result, error) {
 	if c.NoOutput {
-		return w.nothing(r)
+		return w.nothing(ctx, r)
 	}
-	return w.generate(r, toolPrefix(c), emit)
+	return w.generate(ctx, r, toolPrefix(c), emit)
 }
 
 // countHeaders puts the counts of the body beside it, as the service does.
@@ -192,9 +192,9 @@ func (rt *Runtime) InvokeModelWithResponseStream(ctx context.Context, in *bedroc
 	}
 	s := chunks{w: w, out: out, keep: rt.recorder != nil}
 	s.event.Chunk = &s.part
-	err = s.run(in)
+	err = s.run(ctx, in)
 	w.finish()
-	w.record("InvokeModelWithResponseStream", in.Body, s.kept, err)
+	w.record(ctx, "InvokeModelWithResponseStream", in.Body, s.kept, err)
 	return err
 }
 
@@ -216,7 +216,7 @@ func (s *chunks) send(chunk []byte) error {
 	return s.out.Send(&s.event)
 }
 
-func (s *chunks) run(in *bedrockruntime.InvokeModelWithResponseStreamInput) error {
+func (s *chunks) run(ctx context.Context, in *bedrockruntime.InvokeModelWithResponseStreamInput) error {
 	w := s.w
 	if !w.target.Streaming || w.codec != nil && !w.codec.Streams(w.model) {
 		return invalid("The model is unsupported for streaming.")
@@ -234,7 +234,7 @@ func (s *chunks) run(in *bedrockruntime.InvokeModelWithResponseStreamInput) erro
 	}
 	if c.CountPrompt {
 		var stop func()
-		c.Answer.Prompt, stop = w.countPrompt(c.Generate[0])
+		c.Answer.Prompt, stop = w.countPrompt(ctx, c.Generate[0])
 		defer stop()
 	}
 
@@ -250,7 +250,7 @@ func (s *chunks) run(in *bedrockruntime.InvokeModelWithResponseStreamInput) erro
 	})
 	defer gate.close()
 	for gen, r := range c.Generate {
-		result, err := w.one(c, r, func(d engine.Delta) error {
+		result, err := w.one(ctx, c, r, func(d engine.Delta) error {
 			if err := gate.enter(); err != nil {
 				return err
 			}
@@ -288,10 +288,10 @@ func (w *work) reface(err error, opened bool, p phase) error {
 
 // countPrompt counts the tokens of a prompt beside its generation. count waits
 // for the number, though not for ever; stop ends the counting.
-func (w *work) countPrompt(r *engine.Request) (count func() int, stop func()) {
+func (w *work) countPrompt(ctx context.Context, r *engine.Request) (count func() int, stop func()) {
 	copied := *r
 	copied.Model, copied.AWSModel, copied.Account, copied.Adapters = w.target.Local, w.target.BaseID, w.call.Account, w.target.Adapters
-	ctx, cancel := context.WithCancel(w.ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	n := 0
 	go func() {

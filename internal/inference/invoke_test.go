@@ -271,8 +271,8 @@ func TestDenseWindowsAreHalved(t *testing.T) {
 		}
 		return r, nil
 	}
-	w := &work{rt: &Runtime{engine: f}, ctx: t.Context(), target: target(embedd, "", func(t *catalog.Target) { t.Info.Context = 72 })}
-	r, err := w.embedWindows(&engine.EmbedRequest{Inputs: []string{strings.Repeat("a", 100)}})
+	w := &work{rt: &Runtime{engine: f}, target: target(embedd, "", func(t *catalog.Target) { t.Info.Context = 72 })}
+	r, err := w.embedWindows(t.Context(), &engine.EmbedRequest{Inputs: []string{strings.Repeat("a", 100)}})
 	if err != nil || len(r.Vectors) != 1 || r.Tokens[0] != 100 {
 		t.Errorf("%+v, %v", r, err)
 	}

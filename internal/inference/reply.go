@@ -81,7 +81,7 @@ func (rt *Runtime) ConverseStream(ctx context.Context, in *bedrockruntime.Conver
 		return err
 	}
 	s := newEvents(out)
-	whole, err := w.converseStream(&chat{
+	whole, err := w.converseStream(ctx, &chat{
 		messages: in.Messages, system: in.System, tools: in.ToolConfig, inference: in.InferenceConfig,
 		fields: in.AdditionalModelRequestFields, paths: in.AdditionalModelResponseFieldPaths,
 		output: in.OutputConfig, performance: in.PerformanceConfig, tier: in.ServiceTier,
@@ -89,15 +89,15 @@ func (rt *Runtime) ConverseStream(ctx context.Context, in *bedrockruntime.Conver
 	}, s)
 	w.finish()
 	if whole == nil {
-		w.record("ConverseStream", in, nil, err)
+		w.record(ctx, "ConverseStream", in, nil, err)
 		return err
 	}
 	whole.Metrics.LatencyMs = family.Milliseconds(w.metrics.Latency)
-	w.record("ConverseStream", in, whole, err)
+	w.record(ctx, "ConverseStream", in, whole, err)
 	return err
 }
 
-func (w *work) converseStream(in *chat, s *events) (*bedrockruntime.ConverseOutput, error) {
+func (w *work) converseStream(ctx context.Context, in *chat, s *events) (*bedrockruntime.ConverseOutput, error) {
 	if !w.target.Streaming {
 		return nil, invalid("The model is unsupported for streaming.")
 	}
@@ -107,7 +107,7 @@ func (w *work) converseStream(in *chat, s *events) (*bedrockruntime.ConverseOutp
 	}
 	gate := newGate(w.rt.openAfter, s.open)
 	defer gate.close()
-	result, err := w.generate(r, converseTool, func(d engine.Delta) error {
+	result, err := w.generate(ctx, r, converseTool, func(d engine.Delta) error {
 		if err := gate.enter(); err != nil {
 			return err
 		}

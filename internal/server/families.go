@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/inference/family/llama"
 	"github.com/outcrop-dev/outcrop/internal/inference/family/mistral"
 	"github.com/outcrop-dev/outcrop/internal/inference/family/nova"
+	"github.com/outcrop-dev/outcrop/internal/inference/family/openaichat"
 	"github.com/outcrop-dev/outcrop/internal/inference/family/qwen"
 	"github.com/outcrop-dev/outcrop/internal/inference/family/titantext"
 )
@@ -28,5 +29,6 @@ func families() map[catalog.Family]family.Codec {
 		catalog.DeepSeek:       deepseek.New(),
 		catalog.Qwen:           qwen.New(),
 		catalog.GPTOSS:         gptoss.New(),
+		catalog.OpenAIChat:     openaichat.New(openaichat.Plain()),
 	}
 }

@@ -134,15 +134,28 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("migrate the store: %w", s.driver.Translate(err))
 	}
 	if err := s.write.prepare(ctx, s.driver.Writer(), s.dialect, hotStatements); err != nil {
-		return nil, fmt.Errorf("prepare statements: %w", s.driver.Translate(err))
+		return nil, s.unprepared(err)
 	}
 	if err := s.read.prepare(ctx, s.driver.Reader(), s.dialect, hotStatements[:1]); err != nil {
-		return nil, fmt.Errorf("prepare statements: %w", s.driver.Translate(err))
+		return nil, s.unprepared(err)
 	}
 	if err := s.adopt(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// unprepared explains a statement that does not parse although the migrations just
+// found the schema complete: it could not be read. SQLite then answers "no such
+// table" and hides the disk's error.
+func (s *Store) unprepared(err error) error {
+	err = s.driver.Translate(err)
+	for _, known := range []error{ErrIO, ErrCorrupt, ErrFull, ErrReadOnly, ErrBusy, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("prepare statements: %w", err)
+		}
+	}
+	return fmt.Errorf("prepare statements: %w: the schema cannot be read: %w", ErrCorrupt, err)
 }
 
 // Close releases the database. Transactions that still run fail.

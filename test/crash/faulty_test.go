@@ -40,7 +40,7 @@ type report struct {
 }
 
 func sentinelOf(err error) string {
-	for name, s := range map[string]error{"io": store.ErrIO, "full": store.ErrFull, "read-only": store.ErrReadOnly} {
+	for name, s := range map[string]error{"io": store.ErrIO, "full": store.ErrFull, "read-only": store.ErrReadOnly, "corrupt": store.ErrCorrupt} {
 		if errors.Is(err, s) {
 			return name
 		}

@@ -92,3 +92,6 @@ func (p *Program) Silent(t testing.TB, d time.Duration) {
 
 // Errors returns what the program wrote on its standard error so far.
 func (p *Program) Errors() string { return p.errs.String() }
+
+// Kill ends the program at once.
+func (p *Program) Kill() { _ = p.cmd.Process.Kill() } // an error: it has ended

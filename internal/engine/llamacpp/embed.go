@@ -41,9 +41,9 @@ func (i *instance) frameOf(ctx context.Context) (frame, error) {
 	return frame{}, &engine.Error{Kind: engine.BadOutput, Message: "the engine's tokenizer contradicts itself"}
 }
 
-// windows cuts a text's tokens (without marks) into as few pieces as fit, of
+// split cuts a text's tokens (without marks) into as few pieces as fit, of
 // nearly equal length, so that the mean does not favour a short rest.
-func windows(bare []int, f frame, context int) [][]int {
+func split(bare []int, f frame, context int) [][]int {
 	room := max(1, context-len(f.before)-len(f.after))
 	n := max(1, (len(bare)+room-1)/room)
 	out := make([][]int, 0, n)
@@ -91,7 +91,7 @@ func (e *Engine) Embed(ctx context.Context, req *engine.EmbedRequest) (*engine.E
 			return nil, err
 		}
 		res.Tokens[i] = len(bare) + len(f.before) + len(f.after)
-		for _, w := range windows(bare, f, inst.context) {
+		for _, w := range split(bare, f, inst.context) {
 			all = append(all, &window{input: i, tokens: w})
 		}
 	}

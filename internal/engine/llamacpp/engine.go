@@ -30,6 +30,7 @@ type Engine struct {
 	program  *install.Program
 
 	traits sync.Map // model name → traits, learnt at first load
+	known  sync.Map // resolved → target: what is cached need not be looked for on each request
 	closer sync.Once
 }
 
@@ -235,6 +236,29 @@ func (e *Engine) info(name string, m weights.Local) engine.Info {
 // resolve turns Request.Model into the name that the loader knows: a path is
 // known by its base name too.
 func (e *Engine) resolve(ctx context.Context, name string, kind engine.Kind) (string, weights.Local, error) {
+	key := resolved{name, kind}
+	if t, ok := e.known.Load(key); ok {
+		t := t.(target)
+		return t.name, t.model, nil
+	}
+	name, m, err := e.lookUp(ctx, name, kind)
+	if err == nil && m.Cached {
+		e.known.Store(key, target{name, m})
+	}
+	return name, m, err
+}
+
+type resolved struct {
+	name string
+	kind engine.Kind
+}
+
+type target struct {
+	name  string
+	model weights.Local
+}
+
+func (e *Engine) lookUp(ctx context.Context, name string, kind engine.Kind) (string, weights.Local, error) {
 	if name == "" {
 		var err error
 		if name, err = e.choose(ctx, kind); err != nil {

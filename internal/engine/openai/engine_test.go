@@ -121,7 +121,10 @@ func (e *endpoint) chat(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"choices":[{"message":{"content":"Once"},"finish_reason":"length"}],"usage":{"prompt_tokens":%d,"completion_tokens":1}}`, count)
 		return
 	}
-	send := func(format string, args ...any) { fmt.Fprintf(w, "data: "+format+"\n\n", args...); w.(http.Flusher).Flush() }
+	send := func(format string, args ...any) {
+		fmt.Fprintf(w, "data: "+format+"\n\n", args...)
+		w.(http.Flusher).Flush()
+	}
 	if len(in.Tools) > 0 && in.Choice != "none" && !strings.Contains(prompt, "story") {
 		send(`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"get_weather","arguments":""}}]}}]}`)
 		send(`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"city\": \"Ro"}}]}}]}`)

@@ -183,6 +183,7 @@ func (s *Schema) Violations(found []string, at string, v *Value) []string {
 		if s.max != nil && f > *s.max {
 			found = append(found, fmt.Sprintf("%s: %s is not less or equal to %s", at, v.Raw, number(*s.max)))
 		}
+	default: // nothing more to check
 	}
 	return found
 }
@@ -193,8 +194,9 @@ func (s *Schema) takes(v *Value) bool {
 		return true
 	case Number:
 		return v.IsNumber()
+	default:
+		return s.kind == v.Kind
 	}
-	return s.kind == v.Kind
 }
 
 // child spares the pointer's text for values that have nothing wrong and nothing below.

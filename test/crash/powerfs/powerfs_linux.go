@@ -68,6 +68,8 @@ type Fault struct {
 	At int
 	// Sticky faults last until Heal, others hit one call.
 	Sticky bool
+	// Reads lets EIO strike reads only; without it, it strikes all calls but reads.
+	Reads bool
 }
 
 // Mount serves an image at dir; nil is an empty disk.
@@ -143,6 +145,10 @@ func (f *FS) fails(c call) syscall.Errno {
 		return 0
 	}
 	switch f.fault.Errno {
+	case syscall.EIO:
+		if f.fault.Reads != (c == reads) {
+			return 0
+		}
 	case syscall.ENOSPC:
 		if c != grows {
 			return 0

@@ -118,6 +118,7 @@ func stopReason(r *engine.Result) (reason, sequence string) {
 		return "refusal", ""
 	case engine.ContextFull:
 		return "model_context_window_exceeded", ""
+	default:
+		return "end_turn", ""
 	}
-	return "end_turn", ""
 }

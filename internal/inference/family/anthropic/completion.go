@@ -113,8 +113,9 @@ func completionStop(r *engine.Result) (reason, stop string) {
 		return "max_tokens", ""
 	case engine.StopSequence:
 		return "stop_sequence", r.StopText
+	default:
+		return "stop_sequence", humanStop
 	}
-	return "stop_sequence", humanStop
 }
 
 func appendCompletion(b []byte, text string, r *engine.Result) []byte {

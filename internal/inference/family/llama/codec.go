@@ -144,8 +144,9 @@ func reason(r *engine.Result) string {
 	switch r.Stop {
 	case engine.MaxTokens, engine.ContextFull:
 		return "length"
+	default:
+		return "stop"
 	}
-	return "stop"
 }
 
 // Encode writes the answer.

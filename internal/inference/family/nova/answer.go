@@ -13,8 +13,9 @@ func reason(r *engine.Result) string {
 		return "malformed_model_output"
 	case "":
 		return "end_turn"
+	default:
+		return string(r.Stop) // the neutral names are Nova's
 	}
-	return string(r.Stop) // the neutral names are Nova's
 }
 
 func appendUsage(b []byte, u engine.Usage) []byte {
@@ -162,6 +163,7 @@ func (s *stream) Delta(_ int, d engine.Delta, send family.Send) error {
 		return s.piece(`{"toolUse":{"input":`, d.Text, `}}`, send)
 	case engine.ToolEnd:
 		return s.leave(send)
+	case engine.SignatureDelta: // Nova signs nothing
 	}
 	return nil
 }

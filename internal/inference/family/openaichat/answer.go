@@ -20,8 +20,9 @@ func reason(r *engine.Result) string {
 		return "tool_calls"
 	case engine.Filtered:
 		return "content_filter"
+	default:
+		return "stop"
 	}
-	return "stop"
 }
 
 func (d *Dialect) reasonKey() string {
@@ -205,6 +206,7 @@ func (s *stream) Delta(_ int, d engine.Delta, send family.Send) error {
 		b = append(b, `,"function":{"arguments":`...)
 		b = family.AppendString(b, d.Text)
 		return s.end(append(b, `}}]`...), send)
+	case engine.SignatureDelta, engine.ToolEnd: // the format has no place for them
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func bad(format string, args ...any) error { return apierr.New(apierr.Validation
 // Decode turns a body that NewSchema has checked into a neutral request.
 func (d *Dialect) Decode(m family.Model, v *family.Value) (*family.Call, error) {
 	r := &engine.Request{Sampling: engine.Sampling{
-		MaxTokens:   d.MaxTokens,
+		MaxTokens:   min(d.MaxTokens, d.limit(m)),
 		Temperature: new(d.Temperature),
 		TopP:        new(d.TopP),
 	}}
@@ -179,6 +179,7 @@ func (d *Dialect) sample(r *engine.Request, v *family.Value, m family.Model) err
 		r.Stop = []string{stop.Text()}
 	case family.Array:
 		r.Stop = stop.Texts()
+	default: // none
 	}
 	return thinking(r, v)
 }
@@ -224,6 +225,7 @@ func decodeTools(r *engine.Request, v *family.Value) error {
 			return bad("tool_choice names the function %q, which is not among the tools", name)
 		}
 		r.ToolChoice = engine.ToolChoice{Mode: engine.ToolNamed, Name: name}
+	default: // the model chooses
 	}
 	if r.ToolChoice.Mode == engine.ToolAny && len(r.Tools) == 0 {
 		return bad("tool_choice may only be given with tools")
@@ -378,14 +380,15 @@ func dataURL(url, at string) (*engine.Blob, error) {
 // Converse fills the dialect's defaults and merges the additional fields, which
 // ConverseSchema has checked.
 func (d *Dialect) Converse(r *engine.Request, fields *family.Value, m family.Model) error {
-	r.MaxTokens = cmp.Or(r.MaxTokens, d.MaxTokens)
+	limit := d.limit(m)
+	r.MaxTokens = cmp.Or(r.MaxTokens, min(d.MaxTokens, limit))
 	if r.Temperature == nil {
 		r.Temperature = new(d.Temperature)
 	}
 	if r.TopP == nil {
 		r.TopP = new(d.TopP)
 	}
-	if limit := d.limit(m); r.MaxTokens > limit {
+	if r.MaxTokens > limit {
 		return family.TooManyTokens(limit)
 	}
 	return d.sample(r, fields, m)

@@ -106,3 +106,21 @@ func ReadBytes(data []byte, at string, l Limits) (*Picture, error) {
 func bad(at, format string, args ...any) error {
 	return family.Malformed(at + ": " + fmt.Sprintf(format, args...))
 }
+
+// BitDepth is the number of bits of a pixel: 8 for each channel, 16 where the file
+// has that many.
+func (p *Picture) BitDepth() int {
+	switch p.Image.(type) {
+	case *image.Gray, *image.Paletted:
+		return 8
+	case *image.Gray16:
+		return 16
+	case *image.NRGBA:
+		return 32
+	case *image.RGBA64:
+		return 48
+	case *image.NRGBA64:
+		return 64
+	}
+	return 24
+}

@@ -129,8 +129,9 @@ func reason(r *engine.Result) string {
 		return "LENGTH"
 	case engine.Filtered:
 		return "CONTENT_FILTERED"
+	default:
+		return "FINISH"
 	}
-	return "FINISH"
 }
 
 // Encode writes the answer.
