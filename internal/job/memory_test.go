@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -543,11 +544,12 @@ func TestUnwrittenEndIsWrittenLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newMemory()
 		q.single = true
-		refuse := true
+		var refuse atomic.Bool
+		refuse.Store(true)
 		end := in(t, q, Config{Kinds: []Kind{{
 			Name: "k", Run: func(context.Context, *Handle) error { return nil },
 			Done: func(*store.Tx, Job, State, error) error {
-				if refuse {
+				if refuse.Load() {
 					return errors.New("disk full")
 				}
 				return nil
@@ -558,7 +560,7 @@ func TestUnwrittenEndIsWrittenLater(t *testing.T) {
 		if q.state("a") != Running {
 			t.Errorf("state %s although the end could not be written", q.state("a"))
 		}
-		refuse = false
+		refuse.Store(false)
 		time.Sleep(time.Minute)
 		if q.state("a") != Completed {
 			t.Errorf("state %s after the disk has room again", q.state("a"))

@@ -235,7 +235,8 @@ func (r *Runner) work(ctx context.Context, h *Handle, poke <-chan struct{}) {
 		cancel(ErrStopped)
 	}
 	over, beaten := make(chan struct{}), make(chan struct{})
-	go func() { defer close(beaten); r.heartbeat(run, cancel, h.Job, poke, over) }()
+	leased := h.Job // checkpoints write to the handle meanwhile
+	go func() { defer close(beaten); r.heartbeat(run, cancel, leased, poke, over) }()
 	defer func() { close(over); <-beaten }()
 
 	var err error

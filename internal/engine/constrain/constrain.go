@@ -20,6 +20,8 @@ var ErrRefused = errors.New("constrain: the call was answered already")
 type Options struct {
 	// ForbidCalls leaves plain text as the only alternative.
 	ForbidCalls bool
+	// ForceCalls leaves calls as the only alternative, as ToolAny does.
+	ForceCalls bool
 }
 
 // Wanted reports whether req needs a grammar: it offers tools that the model may

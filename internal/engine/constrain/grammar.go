@@ -19,7 +19,7 @@ func Grammar(req *engine.Request, opt Options) (string, error) {
 	b := newBuilder()
 	var alts []string
 	calls := callable(req) && !opt.ForbidCalls
-	forced := calls && (req.ToolChoice.Mode == engine.ToolAny || req.ToolChoice.Mode == engine.ToolNamed)
+	forced := calls && (opt.ForceCalls || req.ToolChoice.Mode == engine.ToolAny || req.ToolChoice.Mode == engine.ToolNamed)
 	if len(req.Tools) > 0 && prefill(req) != "" && !forced && len(req.ResultSchema) == 0 {
 		// The answer has begun as text and goes on as text, with any character.
 		b.rules["root"] = b.without("text", []string{"<tool"})

@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"encoding/json"
+	"math"
 	"testing"
 
 	"github.com/outcrop-dev/outcrop/internal/engine"
@@ -23,6 +24,7 @@ func TestAlternativesOfAnAnswer(t *testing.T) {
 	}{
 		{"auto", func(*engine.Request) {}, Options{}, [][]string{calls, free}, [][]string{bad}},
 		{"any", func(r *engine.Request) { r.ToolChoice.Mode = engine.ToolAny }, Options{}, [][]string{calls}, [][]string{free, bad}},
+		{"forced", func(*engine.Request) {}, Options{ForceCalls: true}, [][]string{calls}, [][]string{free, bad}},
 		{"named", func(r *engine.Request) { r.ToolChoice = engine.ToolChoice{Mode: engine.ToolNamed, Name: "roll"} }, Options{},
 			[][]string{{roll, "<tool_call>" + roll + "</tool_call>", "```json\n" + roll + "\n```"}}, [][]string{free, bad, {weather, roll + "\n" + roll}}},
 		{"never", func(r *engine.Request) { r.ToolChoice.Mode = engine.ToolNever }, Options{}, [][]string{free, {"{}", "<b>", weather}}, nil},
@@ -97,6 +99,31 @@ func TestWanted(t *testing.T) {
 	} {
 		if Wanted(c.req) != c.want {
 			t.Errorf("case %d: want %v", i, c.want)
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	top := func(call float64) engine.Token {
+		return engine.Token{Text: "To", Top: []engine.Token{{Text: "To", Logprob: math.Log(0.9)}, {Text: "{{", Logprob: math.Log(call / 2)}, {Text: " ```", Logprob: math.Log(call / 2)}, {Text: " ", Logprob: -1}}}
+	}
+	if !Decide(top(0.04)).ForceCalls || Decide(top(0.005)).ForceCalls || Decide(engine.Token{}).ForceCalls {
+		t.Error("the mass of calls does not decide")
+	}
+	for name, c := range map[string]struct {
+		change func(*engine.Request)
+		want   bool
+	}{
+		"auto":     {func(*engine.Request) {}, true},
+		"any":      {func(r *engine.Request) { r.ToolChoice.Mode = engine.ToolAny }, false},
+		"never":    {func(r *engine.Request) { r.ToolChoice.Mode = engine.ToolNever }, false},
+		"no tools": {func(r *engine.Request) { r.Tools = nil }, false},
+		"result":   {func(r *engine.Request) { r.ResultSchema = json.RawMessage(`{}`) }, false},
+		"answered": {func(r *engine.Request) { *r = *answeredRequest() }, false},
+	} {
+		req := request()
+		if c.change(req); Undecided(req) != c.want {
+			t.Errorf("%s: want %v", name, c.want)
 		}
 	}
 }

@@ -239,9 +239,17 @@ func (j *job) complete(ctx context.Context) error {
 	if err := j.sampling(body); err != nil {
 		return err
 	}
-	forbid := j.req.ToolChoice.Mode == engine.ToolNever
+	opt := constrain.Options{ForbidCalls: j.req.ToolChoice.Mode == engine.ToolNever}
+	var read *wire.Timings // of the prompt, when it was read to decide
+	if j.constrained() && constrain.Undecided(j.req) {
+		decided, counts, err := j.decide(ctx, body)
+		if err != nil {
+			return err
+		}
+		opt, read = decided, &counts
+	}
 	if j.constrained() {
-		grammar, err := constrain.Grammar(j.req, constrain.Options{ForbidCalls: forbid})
+		grammar, err := constrain.Grammar(j.req, opt)
 		if err != nil {
 			return &engine.Error{Kind: engine.BadRequest, Message: err.Error(), Err: err}
 		}
@@ -253,6 +261,9 @@ func (j *job) complete(ctx context.Context) error {
 	}
 
 	err = j.run(ctx, body, j.req)
+	if read != nil { // what the cache held before the decision
+		j.result.Usage.CacheRead, j.result.Usage.CacheWrite = read.CacheN, read.PromptN
+	}
 	if !errors.Is(err, constrain.ErrRefused) {
 		return err
 	}

@@ -2,40 +2,19 @@ package llamacpp
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/outcrop-dev/outcrop/internal/engine"
+	"github.com/outcrop-dev/outcrop/internal/engine/openai/wire"
 )
-
-// piece is a token's text: a string, or bytes where it is no valid UTF-8.
-type piece string
-
-func (p *piece) UnmarshalJSON(b []byte) error {
-	var s string
-	if json.Unmarshal(b, &s) == nil {
-		*p = piece(s)
-		return nil
-	}
-	var n []int
-	if err := json.Unmarshal(b, &n); err != nil {
-		return err
-	}
-	raw := make([]byte, len(n))
-	for i, v := range n {
-		raw[i] = byte(v)
-	}
-	*p = piece(raw)
-	return nil
-}
 
 // tokenize asks the child for tokens with their texts; special adds the model's
 // own begin and end marks and reads marks in the text as such.
 func (i *instance) tokenize(ctx context.Context, text string, special bool) ([]engine.Token, error) {
 	var out struct {
 		Tokens []struct {
-			ID    int   `json:"id"`
-			Piece piece `json:"piece"`
+			ID    int        `json:"id"`
+			Piece wire.Piece `json:"piece"`
 		} `json:"tokens"`
 	}
 	body := map[string]any{"content": text, "with_pieces": true, "add_special": special, "parse_special": special}

@@ -242,13 +242,15 @@ func (e *Engine) Tokenize(ctx context.Context, model, text string) ([]engine.Tok
 	out := make([]engine.Token, len(doc.Tokens))
 	for i, raw := range doc.Tokens {
 		var t struct {
-			ID    int    `json:"id"`
-			Piece string `json:"piece"`
+			ID    int        `json:"id"`
+			Piece wire.Piece `json:"piece"`
 		}
 		if json.Unmarshal(raw, &t.ID) != nil {
-			_ = json.Unmarshal(raw, &t) // a piece that is no UTF-8 stays empty
+			if err := json.Unmarshal(raw, &t); err != nil {
+				return nil, &engine.Error{Kind: engine.BadOutput, Message: "the endpoint's tokens cannot be read", Err: err}
+			}
 		}
-		out[i] = engine.Token{ID: t.ID, Text: t.Piece}
+		out[i] = engine.Token{ID: t.ID, Text: string(t.Piece)}
 		if i < len(doc.Strings) {
 			out[i].Text = doc.Strings[i]
 		}

@@ -24,7 +24,7 @@ const (
 // no place for them, so a penalty falls on all tokens.
 func penalty(name string, most float64) family.Field {
 	return family.Optional(name, family.AnObject(
-		family.Required("scale", family.ANumber(0, most)),
+		family.Optional("scale", family.ANumber(0, most)),
 		family.Optional("applyToWhitespaces", family.ABoolean()),
 		family.Optional("applyToPunctuations", family.ABoolean()),
 		family.Optional("applyToNumbers", family.ABoolean()),
@@ -95,6 +95,7 @@ func (Codec) Decode(m family.Model, body []byte) (*family.Call, error) {
 		TopP:        v.Get("topP").FloatOr(sampled),
 		Stop:        v.Get("stopSequences").Texts(),
 	}}
+	r.TopLogprobs = 1 // Jurassic answers its tokens
 	punish(r, &v)
 	prompt := v.Get("prompt").Text()
 	family.Plain(r, prompt)

@@ -29,7 +29,7 @@ import (
 type options struct {
 	engine, model, file, set, only, out string
 	seed                                uint64
-	runs, least                         int
+	runs, least, threads                int
 	limit                               time.Duration
 	verbose                             bool
 }
@@ -45,6 +45,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 0, "seed of the facts; 0 takes the clock")
 	flag.IntVar(&o.runs, "runs", 1, "runs, each with other facts")
 	flag.IntVar(&o.least, "least", 90, "per cent of right tasks below which the command fails")
+	flag.IntVar(&o.threads, "threads", 0, "threads of the engine; 0 leaves it to the engine")
 	flag.DurationVar(&o.limit, "limit", 30*time.Minute, "longest time of everything")
 	flag.BoolVar(&o.verbose, "v", false, "print calls and answers")
 	flag.Parse()
@@ -63,7 +64,7 @@ func open(o options) (engine.Engine, error) {
 	case "script":
 		return script.New(script.Config{File: o.file})
 	case "llamacpp":
-		return llamacpp.New(llamacpp.Config{ChatModel: o.model, ContextTokens: 8192, Parallel: 1,
+		return llamacpp.New(llamacpp.Config{ChatModel: o.model, ContextTokens: 8192, Parallel: 1, Threads: o.threads,
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Progress: fetch.NewProgress(os.Stderr)})
 	}
 	return nil, fmt.Errorf("unknown engine %q", o.engine)
