@@ -15,14 +15,25 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
+// target is a model and what becomes of it.
+type target struct {
+	model, pkg, client string
+	// iam is the prefix of the service's actions.
+	iam string
+	// operations are those that are vendored and generated, nil for all. A
+	// service with a list is a neighbour: see neighbours.go.
+	operations []string
+}
+
 // services in the order of the design: control planes before their runtimes.
-var services = []struct{ model, pkg, client string }{
-	{"bedrock", "bedrock", "Bedrock"},
-	{"bedrock-runtime", "bedrockruntime", "BedrockRuntime"},
-	{"bedrock-agent", "bedrockagent", "BedrockAgent"},
-	{"bedrock-agent-runtime", "bedrockagentruntime", "BedrockAgentRuntime"},
+var services = []target{
+	{"bedrock", "bedrock", "Bedrock", "bedrock", nil},
+	{"bedrock-runtime", "bedrockruntime", "BedrockRuntime", "bedrock", nil},
+	{"bedrock-agent", "bedrockagent", "BedrockAgent", "bedrock", nil},
+	{"bedrock-agent-runtime", "bedrockagentruntime", "BedrockAgentRuntime", "bedrock", nil},
 }
 
 func main() {
@@ -66,16 +77,16 @@ func moduleRoot() (string, error) {
 }
 
 func generate(models, out string) error {
-	actions, err := loadActions(filepath.Join(models, "actions.json"))
+	actions, err := loadActions(models)
 	if err != nil {
 		return err
 	}
-	for _, s := range services {
+	for _, s := range slices.Concat(services, neighbours) {
 		m, err := loadModel(filepath.Join(models, s.model+".json"))
 		if err != nil {
 			return err
 		}
-		g := newGenerator(m, s.pkg, s.client, actions)
+		g := newGenerator(m, s, actions[s.iam])
 		if err := g.check(); err != nil {
 			return fmt.Errorf("%s: %w", s.model, err)
 		}

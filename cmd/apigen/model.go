@@ -12,6 +12,10 @@ type model struct {
 		APIVersion     string   `json:"apiVersion"`
 		EndpointPrefix string   `json:"endpointPrefix"`
 		Auth           []string `json:"auth"`
+		Protocol       string   `json:"protocol"`
+		JSONVersion    string   `json:"jsonVersion"`
+		TargetPrefix   string   `json:"targetPrefix"`
+		XMLNamespace   string   `json:"xmlNamespace"`
 	} `json:"metadata"`
 	Operations map[string]*operation `json:"operations"`
 	Shapes     map[string]*shape     `json:"shapes"`
@@ -30,11 +34,32 @@ type operation struct {
 	ReadOnly bool  `json:"readonly"`
 }
 
+// complete gives an operation without input or output an empty structure, so that
+// every operation has both in Go.
+func (m *model) complete() {
+	for name, op := range m.Operations {
+		for _, r := range []struct {
+			*ref
+			suffix string
+		}{{&op.Input, "Request"}, {&op.Output, "Response"}} {
+			if r.Shape != "" {
+				continue
+			}
+			r.Shape = name + r.suffix
+			if m.Shapes[r.Shape] != nil {
+				panic("BUG: the shape " + r.Shape + " is taken")
+			}
+			m.Shapes[r.Shape] = &shape{Type: "structure"}
+		}
+	}
+}
+
 type ref struct {
 	Shape            string `json:"shape"`
 	Location         string `json:"location"`
 	LocationName     string `json:"locationName"`
 	IdempotencyToken bool   `json:"idempotencyToken"`
+	ResultWrapper    string `json:"resultWrapper"`
 }
 
 type shape struct {
@@ -53,12 +78,15 @@ type shape struct {
 	Document    bool       `json:"document"`
 	EventStream bool       `json:"eventstream"`
 	Exception   bool       `json:"exception"`
+	Flattened   bool       `json:"flattened"`
+	Fault       bool       `json:"fault"`
 	Payload     string     `json:"payload"`
 	Error       *errorInfo `json:"error"`
 }
 
 type errorInfo struct {
-	HTTPStatusCode int `json:"httpStatusCode"`
+	Code           string `json:"code"`
+	HTTPStatusCode int    `json:"httpStatusCode"`
 }
 
 type member struct {
@@ -93,7 +121,11 @@ func loadModel(path string) (*model, error) {
 		return nil, err
 	}
 	m := new(model)
-	return m, json.Unmarshal(b, m)
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, err
+	}
+	m.complete()
+	return m, nil
 }
 
 func sortUnique(s *[]string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -28,9 +29,15 @@ func (g *generator) shapeFields(n string, s *shape) []string {
 	}
 	if s.Member != nil {
 		f = append(f, fmt.Sprintf("Elem: %d", g.id[s.Member.Shape]))
+		f = append(f, wireName("ElemWire", s.Member)...)
 	}
 	if s.Value != nil {
 		f = append(f, fmt.Sprintf("Key: %d, Elem: %d", g.id[s.Key.Shape], g.id[s.Value.Shape]))
+		f = append(f, wireName("KeyWire", s.Key)...)
+		f = append(f, wireName("ElemWire", s.Value)...)
+	}
+	if s.Flattened {
+		f = append(f, "Flattened: true")
 	}
 	if len(s.Enum) > 0 {
 		f = append(f, fmt.Sprintf("Enum: %#v", s.Enum))
@@ -43,7 +50,7 @@ func (g *generator) shapeFields(n string, s *shape) []string {
 		case c.expr != "":
 			f = append(f, fmt.Sprintf("Pattern: &api.Pattern{Source: %q, Expr: %q}", s.Pattern, c.expr))
 		default:
-			f = append(f, fmt.Sprintf("Pattern: &api.Pattern{Source: %q, Expr: %q}", s.Pattern, s.Pattern))
+			f = append(f, fmt.Sprintf("Pattern: &api.Pattern{Source: %q, Expr: %q}", s.Pattern, g.expr(n)))
 		}
 	}
 	if s.Min != nil {
@@ -72,6 +79,23 @@ func (g *generator) shapeFields(n string, s *shape) []string {
 		f = append(f, "Exceptions: "+g.members(s, ex))
 	}
 	return f
+}
+
+func wireName(field string, r *ref) []string {
+	if r.LocationName == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %q", field, r.LocationName)}
+}
+
+var unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+
+// expr is the pattern of a shape as Go's regexp reads it: \uXXXX is \x{XXXX} there.
+func (g *generator) expr(n string) string {
+	if c := patterns[[2]string{g.pkg, n}]; c.expr != "" {
+		return c.expr
+	}
+	return unicodeEscape.ReplaceAllString(g.Shapes[n].Pattern, `\x{$1}`)
 }
 
 func (g *generator) members(s *shape, ms []member) string {
@@ -118,6 +142,9 @@ func (g *generator) service() error {
 	g.p("var Service = api.Service{")
 	g.p("\tName: %q, Package: %q, APIVersion: %q,", g.Metadata.EndpointPrefix, g.pkg, g.Metadata.APIVersion)
 	g.p("\tBearer: %v,", slices.Contains(g.Metadata.Auth, "smithy.api#httpBearerAuth"))
+	if g.operations != nil {
+		g.p("\tProtocol: api.%s, TargetPrefix: %q, JSONVersion: %q, XMLNamespace: %q,", protocolOf[g.Metadata.Protocol], g.Metadata.TargetPrefix, g.Metadata.JSONVersion, g.Metadata.XMLNamespace)
+	}
 	g.p("\tShapes: Shapes[:],")
 	g.p("\tExceptions: []api.Exception{")
 	for _, n := range g.order {
@@ -125,14 +152,20 @@ func (g *generator) service() error {
 		if !s.Exception {
 			continue
 		}
-		status := 500
+		status, code := 500, ""
+		if g.operations != nil && !s.Fault {
+			status = 400 // of awsJson, where models name no status
+		}
 		if s.Error != nil {
 			status = s.Error.HTTPStatusCode
+			if s.Error.Code != "" && s.Error.Code != n {
+				code = fmt.Sprintf(" Code: %q,", s.Error.Code)
+			}
 		}
 		if status == 0 {
 			return fmt.Errorf("exception %s has no status", n)
 		}
-		g.p("\t\t{Name: %q, Status: %d, Shape: %d, Members: %s},", n, status, g.id[n], g.members(s, s.Members))
+		g.p("\t\t{Name: %q,%s Status: %d, Shape: %d, Members: %s},", n, code, status, g.id[n], g.members(s, s.Members))
 	}
 	g.p("\t},")
 	g.p("\tOperations: []api.Operation{")
@@ -148,7 +181,7 @@ func (g *generator) service() error {
 func (g *generator) operation(op *operation) error {
 	in := g.Shapes[op.Input.Shape]
 	fields := g.fields(in)
-	g.p("\t\t{Name: %q, Method: %q, Path: %q, Status: %d,", op.Name, op.HTTP.Method, op.HTTP.RequestURI, op.HTTP.ResponseCode)
+	g.p("\t\t{Name: %q, Method: %q, Path: %q, Status: %d,", op.Name, op.HTTP.Method, op.HTTP.RequestURI, cmp.Or(op.HTTP.ResponseCode, 200))
 	segs, err := segments(op.HTTP.RequestURI, fields)
 	if err != nil {
 		return err
@@ -157,6 +190,9 @@ func (g *generator) operation(op *operation) error {
 	g.p("\t\t\tInput: %d, Output: %d,", g.id[op.Input.Shape], g.id[op.Output.Shape])
 	if op.ReadOnly {
 		g.p("\t\t\tReadOnly: true,")
+	}
+	if w := op.Output.ResultWrapper; w != "" {
+		g.p("\t\t\tResult: %q,", w)
 	}
 	for i, m := range fields {
 		if m.IdempotencyToken {
@@ -235,8 +271,13 @@ func segments(uri string, fields []member) (string, error) {
 
 var arnVariable = regexp.MustCompile(`\$\{(\w+)\}`)
 
+var protocolOf = map[string]string{"rest-json": "RestJSON", "query": "Query", "json": "AWSJSON"}
+
 // access writes the permission of an operation with ARN templates over its input.
 func (g *generator) access(op *operation) string {
+	if g.operations != nil {
+		return g.neighbourAccess(op)
+	}
 	name := op.Name
 	if n := renamedActions[name]; n != "" {
 		name = n

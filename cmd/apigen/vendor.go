@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -25,8 +27,19 @@ func vendorModels(wheel, dir string) error {
 	}
 	defer z.Close()
 	path := regexp.MustCompile(`^botocore/data/(bedrock|bedrock-runtime|bedrock-agent|bedrock-agent-runtime)/[0-9-]+/(service-2\.json\.gz|paginators-1\.json)$`)
+	// Versions are named: lambda has a folder of 2014 beside today's.
+	beside := regexp.MustCompile(`^botocore/data/(sts/2011-06-15|iam/2010-05-08|kms/2014-11-01|lambda/2015-03-31|logs/2014-03-28|secretsmanager/2017-10-17)/service-2\.json\.gz$`)
 	found := 0
 	for _, f := range z.File {
+		if m := beside.FindStringSubmatch(f.Name); m != nil {
+			name, _, _ := strings.Cut(m[1], "/")
+			i := slices.IndexFunc(neighbours, func(t target) bool { return t.model == name })
+			if err := copyNeighbour(f, filepath.Join(dir, name+".json"), neighbours[i].operations); err != nil {
+				return fmt.Errorf("%s: %w", f.Name, err)
+			}
+			found++
+			continue
+		}
 		switch m := path.FindStringSubmatch(f.Name); {
 		case m != nil:
 			name := m[1] + ".json"
@@ -44,8 +57,8 @@ func vendorModels(wheel, dir string) error {
 			}
 		}
 	}
-	if found != len(services) {
-		return fmt.Errorf("%s holds %d of %d service models", wheel, found, len(services))
+	if all := len(services) + len(neighbours); found != all {
+		return fmt.Errorf("%s holds %d of %d service models", wheel, found, all)
 	}
 	return nil
 }
@@ -63,20 +76,60 @@ func copyRaw(f *zip.File, dst string) error {
 	return os.WriteFile(dst, b, 0o644)
 }
 
-func copyJSON(f *zip.File, dst string, zipped bool) error {
+func readJSON(f *zip.File, zipped bool) (v any, err error) {
 	r, err := f.Open()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	in := io.Reader(r)
 	if zipped {
 		if in, err = gzip.NewReader(r); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	var v any
-	if err := json.NewDecoder(in).Decode(&v); err != nil {
+	return v, json.NewDecoder(in).Decode(&v)
+}
+
+// copyNeighbour keeps the listed operations of a model and the shapes they reach.
+func copyNeighbour(f *zip.File, dst string, operations []string) error {
+	v, err := readJSON(f, true)
+	if err != nil {
+		return err
+	}
+	all, kept := v.(map[string]any)["operations"].(map[string]any), map[string]any{}
+	shapes, reached := v.(map[string]any)["shapes"].(map[string]any), map[string]any{}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if name, ok := v["shape"].(string); ok && reached[name] == nil {
+				reached[name] = shapes[name]
+				walk(shapes[name])
+			}
+			for _, e := range v {
+				walk(e)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	for _, name := range operations {
+		if all[name] == nil {
+			return fmt.Errorf("no operation %s", name)
+		}
+		kept[name] = all[name]
+		walk(all[name])
+	}
+	v.(map[string]any)["operations"], v.(map[string]any)["shapes"] = kept, reached
+	return writeJSON(dst, strip(v, false))
+}
+
+func copyJSON(f *zip.File, dst string, zipped bool) error {
+	v, err := readJSON(f, zipped)
+	if err != nil {
 		return err
 	}
 	// Only the names of members and shapes are kept at these levels, so a member
@@ -149,6 +202,36 @@ func vendorActions(wheel, dir string) error {
 	if err := json.NewDecoder(f).Decode(&all); err != nil {
 		return err
 	}
+	out, err := actionsOf(all["bedrock"])
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(dir, "actions.json"), out); err != nil {
+		return err
+	}
+	beside := map[string]*actionTable{}
+	for _, t := range neighbours {
+		if beside[t.iam], err = actionsOf(all[t.iam]); err != nil {
+			return err
+		}
+		beside[t.iam].prune(t)
+	}
+	return writeJSON(filepath.Join(dir, "actions.neighbours.json"), beside)
+}
+
+// prune keeps the actions of the target's operations.
+func (a *actionTable) prune(t target) {
+	keep := slices.Clone(t.operations)
+	for key, names := range neighbourActions {
+		if strings.HasPrefix(key, t.pkg+".") {
+			keep = append(keep, names...)
+		}
+	}
+	maps.DeleteFunc(a.Actions, func(name string, _ action) bool { return !slices.Contains(keep, name) })
+}
+
+// actionsOf reads the facts of one service and leaves the texts.
+func actionsOf(service []byte) (*actionTable, error) {
 	var in struct {
 		Privileges map[string]struct {
 			AccessLevel   string `json:"access_level"`
@@ -163,10 +246,10 @@ func vendorActions(wheel, dir string) error {
 			Keys []string `json:"condition_keys"`
 		} `json:"resources"`
 	}
-	if err := json.Unmarshal(all["bedrock"], &in); err != nil {
-		return err
+	if err := json.Unmarshal(service, &in); err != nil {
+		return nil, err
 	}
-	out := actionTable{Actions: map[string]action{}, Resources: map[string]resource{}}
+	out := &actionTable{Actions: map[string]action{}, Resources: map[string]resource{}}
 	for name, p := range in.Privileges {
 		a := action{Level: p.AccessLevel, Resources: map[string][]string{}}
 		for t, r := range p.ResourceTypes {
@@ -183,14 +266,22 @@ func vendorActions(wheel, dir string) error {
 	for name, r := range in.Resources {
 		out.Resources[name] = resource{ARN: r.ARN, Conditions: r.Keys}
 	}
-	return writeJSON(filepath.Join(dir, "actions.json"), out)
+	return out, nil
 }
 
-func loadActions(path string) (*actionTable, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+// loadActions returns the tables by the prefix of their actions.
+func loadActions(models string) (map[string]*actionTable, error) {
+	bedrock := new(actionTable)
+	all := map[string]*actionTable{}
+	for name, v := range map[string]any{"actions.json": bedrock, "actions.neighbours.json": &all} {
+		b, err := os.ReadFile(filepath.Join(models, name))
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(b, v); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
-	t := new(actionTable)
-	return t, json.Unmarshal(b, t)
+	all["bedrock"] = bedrock
+	return all, nil
 }

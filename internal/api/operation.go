@@ -1,8 +1,22 @@
 package api
 
-import "context"
+import (
+	"context"
+	"slices"
+	"strings"
+)
 
-// Service describes one of the four service models.
+// Protocol is how a service's messages are written.
+type Protocol uint8
+
+// The protocols. S3's restXml is written by hand and has no tables.
+const (
+	RestJSON Protocol = iota
+	Query             // form in, XML out: sts, iam
+	AWSJSON           // X-Amz-Target and JSON: kms, logs, secretsmanager
+)
+
+// Service describes one service model.
 type Service struct {
 	Name       string // endpoint prefix: bedrock, bedrock-runtime, bedrock-agent, bedrock-agent-runtime
 	Package    string // of the generated Go code
@@ -11,11 +25,26 @@ type Service struct {
 	Shapes     []Shape
 	Exceptions []Exception
 	Bearer     bool // accepts bearer API keys
+
+	Protocol     Protocol
+	TargetPrefix string // of X-Amz-Target, before the dot
+	JSONVersion  string // of awsJson: 1.0 or 1.1
+	XMLNamespace string // of query answers
+}
+
+// Operation returns the named operation of the service, or nil.
+func (s *Service) Operation(name string) *Operation {
+	i, ok := slices.BinarySearchFunc(s.Operations, name, func(o Operation, name string) int { return strings.Compare(o.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &s.Operations[i]
 }
 
 // Exception is an error shape of a service with its HTTP status there.
 type Exception struct {
 	Name    string
+	Code    string // on the wire of the query protocol, where it is not Name
 	Status  int
 	Members []Member
 	Shape   ShapeID
@@ -40,6 +69,7 @@ type Operation struct {
 	Status   int // of success
 	Input    ShapeID
 	Output   ShapeID // of a stream: its head
+	Result   string  // of the query protocol: the element around the output
 	Errors   []string
 	ReadOnly bool
 	// Token is one more than the index of the input member that is the

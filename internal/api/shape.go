@@ -56,6 +56,11 @@ type Shape struct {
 	HasMin    bool
 	HasMax    bool
 	Sensitive bool // never logged
+	// Names in the query protocol and in XML: of the elements of a list ("" is
+	// member), of a map's keys and values ("" is key, value). The elements of a
+	// flattened list or map stand without an element around them.
+	ElemWire, KeyWire string
+	Flattened         bool
 	// Payload is one more than the index of the member that is the whole HTTP
 	// body, 0 when the body is a JSON object of the members in Body.
 	Payload int

@@ -435,7 +435,7 @@ func TestSnoozeDiscardPanic(t *testing.T) {
 		runs := map[string]int{}
 		causes := map[string]error{}
 		boom := errors.New("boom")
-		end := in(t, q, Config{Kinds: []Kind{{
+		end := in(t, q, Config{Slots: 1, Kinds: []Kind{{
 			Name: "k", MaxAttempts: 2,
 			Run: func(_ context.Context, h *Handle) error {
 				runs[h.ID]++

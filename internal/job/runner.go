@@ -186,6 +186,9 @@ func (r *Runner) fill(ctx context.Context, active map[*running]bool, ended chan<
 			}
 		}
 		next, again := r.Poll, false
+		if r.queue.alone() { // nobody else enqueues: wake-ups and due times tell all
+			next = time.Minute
+		}
 		take := func(kinds []string, n int) bool {
 			jobs, wait, err := r.queue.claim(ctx, r.Owner, kinds, n, r.Lease)
 			if err != nil {

@@ -23,7 +23,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outcrop-dev/outcrop/internal/config"
+	"github.com/outcrop-dev/outcrop/internal/eventstream"
 	"github.com/outcrop-dev/outcrop/internal/service"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -218,21 +220,38 @@ func TestAStopEndsStreamsWithAnException(t *testing.T) {
 	}
 	hc := freshClient(t)
 	conn, _, stop := start(t, "--engine", "script:"+script, "--grace", "200ms")
-	out, err := client(conn, hc).ConverseStream(t.Context(), &sdk.ConverseStreamInput{ModelId: aws.String(haiku), Messages: []types.Message{{
-		Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "hello"}},
-	}}})
+	// Bytes, not the SDK: when an answer begins while the request is still being
+	// written off, Go's HTTP client can close the connection by itself.
+	body := `{"messages":[{"role":"user","content":[{"text":"hello"}]}]}`
+	r, err := http.NewRequestWithContext(t.Context(), "POST", conn.Endpoint+"/model/"+strings.ReplaceAll(haiku, ":", "%3A")+"/converse-stream", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := out.GetStream()
-	defer s.Close()
-	<-s.Events() // it runs
+	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: conn.AccessKey, SecretAccessKey: conn.SecretKey}, conn.Region, "bedrock", time.Now(), sigv4.HashPayload([]byte(body)))
+	resp, err := hc.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	frames := eventstream.NewDecoder(resp.Body)
+	if _, err := frames.Next(); err != nil {
+		t.Fatal(err) // it runs
+	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	for range s.Events() { //nolint:revive // only the end matters
+	last := ""
+	for {
+		m, err := frames.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			break
+		}
+		_, last = m.Kind()
 	}
-	if _, ok := errors.AsType[*types.ServiceUnavailableException](s.Err()); !ok {
-		t.Errorf("the stream ended with %v, want ServiceUnavailableException", s.Err())
+	if last != "serviceUnavailableException" {
+		t.Errorf("the last frame was %s, want serviceUnavailableException", last)
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)

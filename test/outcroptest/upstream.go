@@ -51,7 +51,8 @@ func NewUpstream(t testing.TB) *Upstream {
 	return u
 }
 
-// Runs is how often the model was asked.
+// Runs is how often the model was asked to speak. Requests that want no stream,
+// by which prompts are counted, are answered at once and not among them.
 func (u *Upstream) Runs() int { return int(u.runs.Load()) }
 
 // Next waits for the next run.
@@ -99,6 +100,11 @@ func (u *Upstream) chat(w http.ResponseWriter, r *http.Request) {
 	defer close(g.gone)
 	if err := json.NewDecoder(r.Body).Decode(&g.Body); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if g.Body["stream"] != true { // the prompt is only to be counted
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"count","object":"chat.completion","created":1,"model":"withholding","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"length"}],"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}}`)
 		return
 	}
 	u.runs.Add(1)

@@ -13,7 +13,7 @@ import (
 // explain the call, but thinks of calling all the same, which Decide sees. Eleven
 // wordings were tried with test/tools; those that made the model call by itself
 // made it call at "2 + 2" too. Change it only together with a run of them.
-const rule = `You are a helpful assistant. Questions that you can answer yourself (greetings, thanks, arithmetic such as 7 + 5, general knowledge such as who wrote Hamlet) you answer in plain sentences, without a tool. For everything else you call the tools yourself: your whole reply is the call, as JSON in <tool_call></tool_call>, without a word before it. Never explain how a tool would be used. When the tool results already hold the answer, reply in plain sentences.`
+const rule = `You are a helpful assistant. Questions that you can answer yourself (greetings, thanks, arithmetic such as 7 + 5, general knowledge such as who wrote Hamlet) you answer in plain sentences, without a tool. For everything else you call the tools yourself: your whole reply is the call, as JSON in <tool_call></tool_call>, without a word before it. Never explain how a tool would be used, and copy names and ids into the call exactly as they were given. When the tool results already hold the answer, reply in plain sentences that give the facts of the results.`
 
 // Rule is the text that an engine appends to the system text when tools are
 // offered to a model that is constrained by [Grammar].

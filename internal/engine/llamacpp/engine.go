@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/engine"
 	"github.com/outcrop-dev/outcrop/internal/engine/install"
 	"github.com/outcrop-dev/outcrop/internal/engine/weights"
+	"github.com/outcrop-dev/outcrop/internal/engine/weights/fetch"
 )
 
 // Engine serves local models. Make one with New.
@@ -20,7 +22,8 @@ type Engine struct {
 	cfg    Config
 	store  *weights.Store
 	loader *loader
-	socket string // folder to remove at Close
+	socket string // folder of Unix sockets, "" for loopback ports
+	free   func() // gives it back
 
 	// chosen remembers the default model of each kind; choosing may probe the
 	// network and is done once. The one-slot channel makes waiting obey ctx.
@@ -62,11 +65,13 @@ func New(cfg Config) (*Engine, error) {
 		e.chosen[kind] = *name
 	}
 	if !cfg.Loopback {
-		// Addresses of Unix sockets are short: a long temporary folder means ports.
-		if dir, err := os.MkdirTemp("", "outcrop-"); err == nil && len(dir) < 90 {
-			e.socket = dir
-		} else if err == nil {
-			os.Remove(dir)
+		dir, free, err := sockets(os.TempDir())
+		switch {
+		case err != nil: // loopback ports, then
+		case len(dir) > 90: // addresses of Unix sockets are short
+			free()
+		default:
+			e.socket, e.free = dir, free
 		}
 	}
 	seq := 0
@@ -82,12 +87,38 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
+// socketLock is the file by which a living server holds its folder of sockets.
+const socketLock = ".lock"
+
+// sockets makes a folder for Unix sockets, held until free is called, and
+// removes those of servers that were killed.
+func sockets(temp string) (dir string, free func(), err error) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel() // try once, do not wait
+	old, _ := filepath.Glob(filepath.Join(temp, "outcrop-*", socketLock))
+	for _, lock := range old {
+		if unlock, err := fetch.Lock(ended, lock); err == nil {
+			_ = os.RemoveAll(filepath.Dir(lock)) // another user's folder stays
+			unlock()
+		}
+	}
+	if dir, err = os.MkdirTemp(temp, "outcrop-"); err != nil {
+		return "", nil, err
+	}
+	unlock, err := fetch.Lock(ended, filepath.Join(dir, socketLock))
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return "", nil, err
+	}
+	return dir, func() { _ = os.RemoveAll(dir); unlock() }, nil
+}
+
 // Close stops all children, waits for their end and removes the sockets.
 func (e *Engine) Close() error {
 	e.closer.Do(func() {
 		e.loader.close()
-		if e.socket != "" {
-			_ = os.RemoveAll(e.socket)
+		if e.free != nil {
+			e.free()
 		}
 	})
 	return nil

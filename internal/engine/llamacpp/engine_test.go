@@ -66,6 +66,39 @@ func TestNativeToolCallsGoThroughChatCompletions(t *testing.T) {
 	}
 }
 
+func TestToolsAreWrittenAsTextWhereTheTemplateShowsNone(t *testing.T) {
+	e := fakeEngine(t, nil, "toolless", "storyteller")
+	req := &engine.Request{
+		Messages: []engine.Message{
+			user("Weather?"),
+			{Role: engine.Assistant, Parts: []engine.Part{{ToolCall: &engine.ToolCall{ID: "1", Name: "get_weather", Arguments: json.RawMessage(`{"city":"Oslo"}`)}}}},
+			{Role: engine.User, Parts: []engine.Part{{ToolResult: &engine.ToolResult{ID: "1", Parts: []engine.Part{{Text: "snow"}}}}}},
+		},
+		Tools: []engine.Tool{{Name: "get_weather", Description: "tells it"}}, EchoTokens: true, Sampling: engine.Sampling{MaxTokens: 20},
+	}
+	prompt := func(model string) string {
+		req.Model = model
+		res, err := e.Generate(t.Context(), req, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, x := range res.PromptTokens {
+			b.WriteString(x.Text)
+		}
+		return b.String()
+	}
+	got := prompt("toolless")
+	for _, want := range []string{`{"name":"get_weather","description":"tells it"`, "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":\"Oslo\"}}\n</tool_call>", "<tool_response>\nsnow\n</tool_response>"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
+		}
+	}
+	if got = prompt("storyteller"); strings.Contains(got, "<tools>") || !strings.Contains(got, "tool: get_weather") {
+		t.Errorf("prompt of the other: %s", got)
+	}
+}
+
 func ask(e *Engine, model, prompt string) (*engine.Result, string, error) {
 	var text strings.Builder
 	res, err := e.Generate(context.Background(), &engine.Request{Model: model, Messages: []engine.Message{user(prompt)}, Sampling: engine.Sampling{MaxTokens: 5}}, func(d engine.Delta) error {
@@ -481,7 +514,6 @@ func TestAChildDiesWithItsServer(t *testing.T) {
 	if _, err := fmt.Fscan(out, &pid, &dir); err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
 	if !alive(pid) {
 		t.Fatal("the child never lived")
 	}
@@ -497,5 +529,14 @@ func TestAChildDiesWithItsServer(t *testing.T) {
 			t.Fatalf("orphan %d", pid)
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+	// Its sockets go when the next server starts; those of a living one stay.
+	living := fakeEngine(t, nil, "storyteller")
+	fakeEngine(t, nil, "storyteller")
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("socket folder of the dead: %v", err)
+	}
+	if _, err := os.Stat(living.socket); err != nil {
+		t.Errorf("socket folder of the living: %v", err)
 	}
 }

@@ -197,15 +197,17 @@ func (f *fake) routes() http.Handler {
 				Role    string
 				Content string
 			}
-			Tools []any
+			Tools []struct{ Function struct{ Name string } }
 		}
 		_ = json.NewDecoder(r.Body).Decode(&in)
 		var b strings.Builder
 		for _, m := range in.Messages {
 			fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Content)
 		}
-		if len(in.Tools) > 0 {
-			fmt.Fprintf(&b, "tools: %d\n", len(in.Tools))
+		for _, t := range in.Tools {
+			if !strings.HasPrefix(f.alias, "toolless") {
+				fmt.Fprintf(&b, "tool: %s\n", t.Function.Name)
+			}
 		}
 		answer(w, map[string]any{"prompt": b.String()})
 	})
@@ -321,7 +323,9 @@ func (f *fake) completion(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			panic(err)
 		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		if at%2 == 0 { // half of them end as if all were well
+			w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		}
 		_, _ = w.Write(b[:min(at, len(b))])
 		return
 	}

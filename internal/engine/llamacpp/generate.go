@@ -26,6 +26,7 @@ type job struct {
 	tools    engine.ToolMode
 	vision   bool
 	thinking bool // the model can think
+	toolText bool // its template shows no tools
 	out      *wire.Collector
 	stops    *wire.Stops
 	result   *engine.Result
@@ -61,7 +62,7 @@ func (e *Engine) Generate(ctx context.Context, req *engine.Request, emit func(en
 
 	begin := e.cfg.Now()
 	j := &job{
-		e: e, inst: inst, req: req, tools: t.tools, vision: m.Vision, thinking: m.Thinking,
+		e: e, inst: inst, req: req, tools: t.tools, vision: m.Vision, thinking: m.Thinking, toolText: t.toolText,
 		out:    &wire.Collector{Pass: emit, Begin: begin, Now: e.cfg.Now},
 		stops:  wire.NewStops(req.Stop),
 		result: &engine.Result{Model: m.Name, Timing: engine.Timing{Queued: begin.Sub(arrived)}},
@@ -171,16 +172,16 @@ func thinks(req *engine.Request) bool { return req.Thinking != nil && req.Thinki
 
 // template renders the conversation as the model wants it.
 func (j *job) template(ctx context.Context) (string, error) {
-	can := wire.Abilities{Vision: j.vision}
-	if j.constrained() && constrain.Wanted(j.req) && len(j.req.Tools) > 0 {
-		can.Rule = constrain.Rule()
+	can := wire.Abilities{Vision: j.vision, ToolText: j.toolText}
+	if j.constrained() && len(j.req.Tools) > 0 {
+		can.Rule = constrain.Rule() // also where calls are forbidden: one prefix for all steps
 	}
 	msgs, err := wire.Messages(j.req, can)
 	if err != nil {
 		return "", err
 	}
 	body := map[string]any{"messages": msgs}
-	if len(j.req.Tools) > 0 {
+	if len(j.req.Tools) > 0 && !j.toolText {
 		body["tools"] = wire.Tools(j.req)
 	}
 	j.switchThinking(body)

@@ -253,6 +253,17 @@ func TestRealEmbeddingsMeanSomething(t *testing.T) {
 			t.Errorf("vector %d has %d numbers and length² %v", i, len(res.Vectors[i]), cos(i, i))
 		}
 	}
+	// The first numbers of what a reference implementation of the encoder, run on
+	// the original weights, gives for a text with accents, rare words and Han.
+	ref, err := e.Embed(t.Context(), &engine.EmbedRequest{Inputs: []string{"Crème brûlée: unaffable granites, e.g. 日本!"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{-0.0055697, 0.0188496, 0.0547626, -0.0080748, -0.0154306, -0.0484475} {
+		if got := float64(ref.Vectors[0][i]); math.Abs(got-want) > 5e-4 {
+			t.Errorf("number %d is %v, the reference %v", i, got, want)
+		}
+	}
 	if res.Tokens[3] < 1400 {
 		t.Errorf("tokens of the long input: %d", res.Tokens[3])
 	}

@@ -74,7 +74,7 @@ func (e *Engine) CountTokens(ctx context.Context, req *engine.Request) (int, err
 	if err != nil {
 		return 0, err
 	}
-	j := &job{e: e, inst: inst, req: req, tools: t.tools, vision: m.Vision, thinking: m.Thinking, result: &engine.Result{Model: m.Name}}
+	j := &job{e: e, inst: inst, req: req, tools: t.tools, vision: m.Vision, thinking: m.Thinking, toolText: t.toolText, result: &engine.Result{Model: m.Name}}
 	prompt, err := j.template(ctx)
 	if err != nil {
 		return 0, err

@@ -3,10 +3,12 @@ package llamacpp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/engine"
 	"github.com/outcrop-dev/outcrop/internal/engine/openai/wire"
@@ -17,6 +19,9 @@ import (
 type traits struct {
 	tools   engine.ToolMode
 	context int
+	// toolText says that the chat template shows no tools, so that they are
+	// written into the text.
+	toolText bool
 }
 
 // learn returns the traits of a loaded model. How models of the vetted list call
@@ -33,6 +38,13 @@ func (e *Engine) learn(ctx context.Context, name string, m weights.Local, inst *
 			return t, err
 		}
 		t.tools = mode
+	}
+	if t.tools != engine.ToolsNative {
+		shown, err := inst.showsTools(ctx)
+		if err != nil {
+			return t, err
+		}
+		t.toolText = !shown
 	}
 	e.traits.Store(name, t)
 	return t, nil
@@ -82,4 +94,25 @@ func (e *Engine) probeTools(ctx context.Context, m weights.Local, inst *instance
 	}
 	e.cfg.Logger.Info("model tried for tool calls", "model", m.Name, "tools", mode)
 	return mode, nil
+}
+
+// showsTools asks whether the model's template renders a tool with an unlikely
+// name.
+func (i *instance) showsTools(ctx context.Context) (bool, error) {
+	const name = "quartzite_probe"
+	body := map[string]any{
+		"messages": []wire.Message{{Role: "user", Content: "Hello"}},
+		"tools":    []wire.Tool{{Type: "function", Function: wire.ToolFunction{Name: name, Parameters: json.RawMessage(`{"type":"object","properties":{}}`)}}},
+	}
+	var out struct {
+		Prompt string `json:"prompt"`
+	}
+	err := i.client.call(ctx, http.MethodPost, "/apply-template", body, &out)
+	if e, ok := errors.AsType[*apiError](err); ok && e.Status < 600 {
+		return false, nil // a template that refuses tools shows none
+	}
+	if err != nil {
+		return false, i.fail(ctx, err)
+	}
+	return strings.Contains(out.Prompt, name), nil
 }

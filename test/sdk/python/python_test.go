@@ -118,7 +118,7 @@ func painted(name string, w, h int) func(*testing.T, string, string) {
 
 func modelsAgree(t *testing.T, _, out string) {
 	t.Helper()
-	if n := strings.Count(out, "\tsame\n"); n < 22 || strings.Contains(out, "DIFFERENT") || !strings.Contains(out, "foundation models.") {
+	if n := strings.Count(out, "\tsame\n"); n < 23 || strings.Contains(out, "DIFFERENT") || !strings.Contains(out, "foundation models.") {
 		t.Errorf("%d models whose details are their summary; it printed\n%s", n, out)
 	}
 	prints("anthropic.nope\tResourceNotFoundException", "no-dot\tValidationException")(t, "", out)
@@ -161,6 +161,10 @@ func TestAccessMustBeRequestedWhereItIsLocked(t *testing.T) {
 func TestModelsEndTheirLife(t *testing.T) {
 	check(t, scripted(t, "--model-lifecycle", "--now", "2024-03-01T00:00:00Z"), "lifecycle", "before")
 	check(t, scripted(t, "--model-lifecycle", "--now", "2024-05-01T00:00:00Z"), "lifecycle", "after")
+}
+
+func TestApiKeys(t *testing.T) {
+	check(t, scripted(t, "--tls", "auto"), "api_keys")
 }
 
 func TestQuotasOfTheGuide(t *testing.T) {

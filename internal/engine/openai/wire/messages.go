@@ -62,6 +62,9 @@ type Abilities struct {
 	Vision bool
 	// Rule is appended to the system text, "" for none.
 	Rule string
+	// ToolText is for models whose chat template knows no tools: those offered are
+	// described in the system text, calls and results are written as text.
+	ToolText bool
 }
 
 // Messages writes the conversation. Neighbours of one role are joined, because
@@ -70,6 +73,9 @@ type Abilities struct {
 func Messages(req *engine.Request, can Abilities) ([]Message, error) {
 	var out []Message
 	system := req.System
+	if can.ToolText && len(req.Tools) > 0 {
+		system = strings.TrimPrefix(system+"\n\n"+describe(req), "\n\n")
+	}
 	if can.Rule != "" {
 		system = strings.TrimPrefix(system+"\n\n"+can.Rule, "\n\n")
 	}
@@ -95,12 +101,18 @@ func Messages(req *engine.Request, can Abilities) ([]Message, error) {
 				return nil, &engine.Error{Kind: engine.Unsupported, Message: "the model takes no audio or video"}
 			case p.Reasoning != nil:
 				reasoning.WriteString(p.Reasoning.Text)
+			case p.ToolCall != nil && can.ToolText:
+				contents = append(contents, Content{Type: "text", Text: callText(p.ToolCall)})
 			case p.ToolCall != nil:
 				calls = append(calls, call(p.ToolCall))
 			case p.ToolResult != nil:
 				msg, err := result(p.ToolResult, can)
 				if err != nil {
 					return nil, err
+				}
+				if can.ToolText {
+					contents = append(contents, responseText(msg)...)
+					continue
 				}
 				out = append(out, msg)
 			case p.Text != "":
@@ -139,6 +151,36 @@ func call(c *engine.ToolCall) ToolCall {
 		args = "{}"
 	}
 	return ToolCall{ID: c.ID, Type: "function", Function: Function{Name: c.Name, Arguments: args}}
+}
+
+// The marks around calls and results are those of the Hermes and Qwen templates,
+// which most small models have seen in training.
+func callText(c *engine.ToolCall) string {
+	w := call(c)
+	name, err := json.Marshal(w.Function.Name)
+	if err != nil {
+		name = []byte(`""`)
+	}
+	return "<tool_call>\n{\"name\": " + string(name) + ", \"arguments\": " + w.Function.Arguments + "}\n</tool_call>"
+}
+
+func responseText(m Message) []Content {
+	out := append([]Content{{Type: "text", Text: "<tool_response>\n"}}, list(m.Content)...)
+	return append(out, Content{Type: "text", Text: "\n</tool_response>\n"})
+}
+
+func describe(req *engine.Request) string {
+	var b strings.Builder
+	b.WriteString("You may call these functions, one JSON description a line:\n<tools>\n")
+	for _, t := range Tools(req) {
+		line, err := json.Marshal(t.Function)
+		if err == nil {
+			b.Write(line)
+			b.WriteByte('\n')
+		}
+	}
+	b.WriteString("</tools>\nA call is written so:\n<tool_call>\n{\"name\": NAME, \"arguments\": {…}}\n</tool_call>")
+	return b.String()
 }
 
 func result(r *engine.ToolResult, can Abilities) (Message, error) {

@@ -70,12 +70,17 @@ func appendLikelihoods(b []byte, which string, r *engine.Result) []byte {
 		tokens = append(tokens, r.PromptTokens...)
 	}
 	tokens = append(tokens, r.Tokens...)
+	told := func(i int) bool { return i >= len(tokens)-len(r.Tokens) || tokens[i].Logprob != 0 }
 	var sum float64
-	for _, t := range tokens {
-		sum += finite(t.Logprob)
+	n := 0
+	for i, t := range tokens {
+		if told(i) {
+			sum += finite(t.Logprob)
+			n++
+		}
 	}
-	if len(tokens) > 0 {
-		sum /= float64(len(tokens))
+	if n > 0 {
+		sum /= float64(n)
 	}
 	b = append(b, `,"likelihood":`...)
 	b = strconv.AppendFloat(b, sum, 'g', -1, 64)
@@ -86,7 +91,7 @@ func appendLikelihoods(b []byte, which string, r *engine.Result) []byte {
 		}
 		b = append(b, `{"token":`...)
 		b = family.AppendString(b, t.Text)
-		if i >= len(tokens)-len(r.Tokens) || t.Logprob != 0 {
+		if told(i) {
 			b = append(b, `,"likelihood":`...)
 			b = strconv.AppendFloat(b, finite(t.Logprob), 'g', -1, 64)
 		}

@@ -18,6 +18,7 @@ const (
 	smallOutput  = 2048 // of the others
 	sampled      = 0.5  // default of temperature and topP
 	answerID     = 1234 // the number that every answer of the service has
+	maxPenalty   = 2    // most that engines take
 )
 
 // penalty is one of the three. The five classes of tokens are checked; engines have
@@ -107,12 +108,12 @@ func (Codec) Decode(m family.Model, body []byte) (*family.Call, error) {
 // for which the longest answer stands.
 func punish(r *engine.Request, v *family.Value) {
 	if s := v.Get("presencePenalty").Get("scale"); s.IsNumber() && s.Float() > 0 {
-		r.PresencePenalty = new(s.Float())
+		r.PresencePenalty = new(min(maxPenalty, s.Float()))
 	}
 	repeat := v.Get("countPenalty").Get("scale").Float()
 	repeat += v.Get("frequencyPenalty").Get("scale").Float() / float64(max(1, r.MaxTokens))
 	if repeat > 0 {
-		r.FrequencyPenalty = &repeat
+		r.FrequencyPenalty = new(min(maxPenalty, repeat))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"image/png"
 
 	"golang.org/x/image/draw"
+
+	"github.com/outcrop-dev/outcrop/internal/apierr"
 )
 
 const jpegQuality = 90
@@ -37,7 +39,7 @@ type Finish struct {
 func (f Finish) Apply(data []byte) ([]byte, error) {
 	c, format, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil || c.Width <= 0 || c.Height <= 0 || c.Width > hardPixels/c.Height {
-		return nil, fmt.Errorf("the engine painted something that cannot be read: %w", err)
+		return nil, unreadable(err)
 	}
 	fits := f.Width == 0 || f.Height == 0 || c.Width == f.Width && c.Height == f.Height
 	if fits && f.Kept == nil && format == "png" && f.Format != JPEG {
@@ -45,7 +47,7 @@ func (f Finish) Apply(data []byte) ([]byte, error) {
 	}
 	img, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("the engine painted something that cannot be read: %w", err)
+		return nil, unreadable(err)
 	}
 	if !fits {
 		img = exact(img, f.Width, f.Height)
@@ -61,6 +63,10 @@ func (f Finish) Apply(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("encode image: %w", err)
 	}
 	return buf.Bytes(), nil
+}
+
+func unreadable(err error) error {
+	return apierr.Wrap(apierr.ModelError, err, "The model painted something that cannot be read as an image.")
 }
 
 // grid is what the sides of painted images must divide by.
