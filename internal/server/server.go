@@ -24,6 +24,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/inference"
+	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/metric"
 	"github.com/outcrop-dev/outcrop/internal/quota"
 	"github.com/outcrop-dev/outcrop/internal/service"
@@ -47,6 +48,7 @@ type Server struct {
 	logs      *logWriter
 	clock     *clock.Clock
 	store     *store.Store
+	jobs      *job.Runner
 	identity  *iam.Identity
 	engine    engine.Engine
 	catalog   *catalog.Catalog
@@ -91,6 +93,7 @@ var parts = []struct {
 	{"data folder", (*Server).makeData},
 	{"tracing", (*Server).makeTracing},
 	{"store", (*Server).makeStore},
+	{"jobs", (*Server).makeJobs},
 	{"identities", (*Server).makeIdentity},
 	{"engine", (*Server).makeEngine},
 	{"catalogue", (*Server).makeCatalog},
@@ -136,13 +139,13 @@ func (s *Server) makeTracing(ctx context.Context, _ *Options) error {
 }
 
 func (s *Server) makeStore(ctx context.Context, _ *Options) error {
-	sealer, err := store.OpenLocalSealer(s.cfg.Data)
+	driver, err := openDriver(ctx, &s.cfg) // takes the folder before anything is read in it
 	if err != nil {
 		return err
 	}
-	driver, err := openDriver(ctx, &s.cfg)
+	sealer, err := store.OpenLocalSealer(s.cfg.Data)
 	if err != nil {
-		return err
+		return errors.Join(err, driver.Close())
 	}
 	s.store, err = store.Open(ctx, store.Config{Driver: driver, Sealer: sealer, Now: s.clock.Now, Logger: s.log})
 	if err != nil {
@@ -150,6 +153,15 @@ func (s *Server) makeStore(ctx context.Context, _ *Options) error {
 	}
 	s.closers = append(s.closers, s.store.Close)
 	return nil
+}
+
+// jobs are the kinds of durable work that rooms register.
+var jobs []job.Kind
+
+func (s *Server) makeJobs(context.Context, *Options) error {
+	var err error
+	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: jobs, Logger: s.log})
+	return err
 }
 
 func (s *Server) makeIdentity(ctx context.Context, _ *Options) error {
@@ -334,6 +346,7 @@ func (s *Server) Run(ctx context.Context, ready func(*Connection)) error {
 	go func() { logged <- s.logs.Run(logs) }()
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.identity.Run(background) })
+	g.Go(func() error { return s.jobs.Run(background) })
 	for _, l := range s.listeners {
 		g.Go(func() error {
 			if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {

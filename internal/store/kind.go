@@ -88,7 +88,7 @@ const (
 
 	// updated rises strictly even when the clock stands still or goes back.
 	putSQL = `UPDATE resource SET name = ?, claim = ?, status = ?, key_arn = ?, class = ?, target = ?, source = ?,
-		rev = rev + 1, updated = CASE WHEN updated > ? THEN updated ELSE ? END, body = ?
+		rev = rev + 1, updated = CASE WHEN updated >= ? THEN updated + 1 ELSE ? END, body = ?
 		WHERE ` + keyWhere + ` AND rev = ? RETURNING rev, created, updated, last_version`
 
 	statusSQL = `UPDATE resource SET status = ?, rev = rev + 1,
