@@ -142,7 +142,10 @@ func RunAll(ctx context.Context, g Generator, model string, cases []Case, seed u
 	for i := range cases {
 		o, err := Run(ctx, g, model, &cases[i], seed)
 		if err != nil {
-			if ee, ok := errors.AsType[*engine.Error](err); !ok || ee.Kind == engine.Unavailable || ee.Kind == engine.NoModel || ctx.Err() != nil {
+			// An engine that is down says nothing about the model; one that
+			// answers nonsense or overflows does.
+			ee, ok := errors.AsType[*engine.Error](err)
+			if !ok || ee.Kind != engine.BadOutput && ee.Kind != engine.TooLong {
 				return out, fmt.Errorf("case %s: %w", cases[i].ID, err)
 			}
 			o.fail("engine: %v", err) // its failure is the case's failure

@@ -214,3 +214,16 @@ func TestTable(t *testing.T) {
 		t.Error(passed, all)
 	}
 }
+
+func TestAnEngineThatIsDownIsNoWrongAnswer(t *testing.T) {
+	for kind, want := range map[string]int{"not_ready": 0, "crash": 0, "bad_output": len(Cases)} {
+		e, err := script.New(script.Config{Reader: strings.NewReader("default: {error: " + kind + "}")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := RunAll(t.Context(), e, "", Cases, 1, nil)
+		if len(list) != want || (err == nil) != (want > 0) {
+			t.Errorf("%s: %d outcomes, %v", kind, len(list), err)
+		}
+	}
+}

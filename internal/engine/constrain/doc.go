@@ -4,6 +4,7 @@
 //
 //	Request ── Grammar ──▶ GBNF ──▶ engine samples inside it ── text pieces ──▶ Parser ── Delta ──▶ caller
 //	   └────── Rule ─────▶ appended to the system text                            │
+//	   └────── Decide ◀─ probabilities of the first token: does the model mean to call?
 //	   └────── Refused ◀─ a call that was answered already: again with ForbidCalls ┘
 //
 // A grammar's alternatives are a call in one of the three spellings that models

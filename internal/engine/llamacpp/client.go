@@ -148,6 +148,34 @@ func (i *instance) fail(ctx context.Context, err error) error {
 	return &engine.Error{Kind: engine.Crashed, Message: "the engine cut the answer", Err: err}
 }
 
+// settle waits a moment for the child to notice that a generation of ours was
+// cancelled. Asked at once it would take another slot, without the prefix that
+// the cancelled one holds.
+func (i *instance) settle(ctx context.Context) {
+	for range 30 {
+		var slots []struct {
+			Busy bool `json:"is_processing"`
+		}
+		if err := i.client.call(ctx, http.MethodGet, "/slots", nil, &slots); err != nil {
+			return // it is only about speed
+		}
+		busy := 0
+		for _, s := range slots {
+			if s.Busy {
+				busy++
+			}
+		}
+		if busy < i.queue.taken() {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 func (i *instance) refused(e *apiError) *engine.Error {
 	out := &engine.Error{Message: e.Message, Status: e.Status, Err: e}
 	switch {

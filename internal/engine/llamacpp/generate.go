@@ -279,6 +279,7 @@ func (j *job) complete(ctx context.Context) error {
 	silent := *j.req
 	silent.ToolChoice = engine.ToolChoice{Mode: engine.ToolNever}
 	spent := j.result.Usage
+	j.inst.settle(ctx)
 	err = j.run(ctx, body, &silent)
 	j.result.Usage.Output += spent.Output
 	return err
@@ -392,6 +393,7 @@ func (j *job) answerNow(ctx context.Context, body map[string]any, req *engine.Re
 		}
 		body["grammar"] = grammar
 	}
+	j.inst.settle(ctx)
 	err := j.run(ctx, body, &plain)
 	j.result.Usage.Input, j.result.Usage.CacheRead, j.result.Usage.CacheWrite = spent.Input, spent.CacheRead, spent.CacheWrite
 	j.result.Usage.Output += spent.Output

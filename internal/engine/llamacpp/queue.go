@@ -13,6 +13,7 @@ import (
 // hundred requests delays another's single one by one request, not by a hundred.
 type queue struct {
 	mu      sync.Mutex
+	slots   int
 	free    int
 	limit   int // most waiters
 	waiting map[string][]chan struct{}
@@ -21,7 +22,7 @@ type queue struct {
 }
 
 func newQueue(slots, limit int) *queue {
-	return &queue{free: slots, limit: limit, waiting: map[string][]chan struct{}{}}
+	return &queue{slots: slots, free: slots, limit: limit, waiting: map[string][]chan struct{}{}}
 }
 
 // acquire waits for a slot. Every success is paid back with one release.
@@ -59,6 +60,13 @@ func (q *queue) acquire(ctx context.Context, account string, patience time.Durat
 		q.release() // the slot was handed over in the meantime
 	}
 	return err
+}
+
+// taken counts the slots handed out.
+func (q *queue) taken() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.slots - q.free
 }
 
 // leave takes a waiter out and reports whether it was still waiting.

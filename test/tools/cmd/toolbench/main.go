@@ -65,6 +65,8 @@ func open(o options) (engine.Engine, error) {
 		return script.New(script.Config{File: o.file})
 	case "llamacpp":
 		return llamacpp.New(llamacpp.Config{ChatModel: o.model, ContextTokens: 8192, Parallel: 1, Threads: o.threads,
+			HealthFails: 60, // a machine that is busy otherwise must not spoil the run
+
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Progress: fetch.NewProgress(os.Stderr)})
 	}
 	return nil, fmt.Errorf("unknown engine %q", o.engine)
