@@ -53,7 +53,11 @@ func Doctor(ctx context.Context, cfg Config) []Finding {
 		wg.Go(func() {
 			hub = fetch.Reachable(ctx, cfg.HTTP, strings.TrimRight(orDefault(cfg.Getenv("HF_ENDPOINT"), weights.DefaultHub), "/"))
 		})
-		wg.Go(func() { index = cfg.index().Reachable(ctx) })
+		wg.Go(func() {
+			x := cfg.index()
+			defer x.Client().CloseIdleConnections()
+			index = x.Reachable(ctx)
+		})
 	}
 	wg.Wait()
 

