@@ -60,7 +60,11 @@ type File struct {
 
 // Reachable reports whether any configured index answers.
 func (x *Index) Reachable(ctx context.Context) bool {
-	for _, u := range x.settings.URLs {
+	roots, err := x.roots()
+	if err != nil {
+		return false
+	}
+	for _, u := range roots {
 		if fetch.Reachable(ctx, x.client, u+"/") {
 			return true
 		}
@@ -68,13 +72,32 @@ func (x *Index) Reachable(ctx context.Context) bool {
 	return false
 }
 
+// roots are the indexes to ask, in order.
+func (x *Index) roots() ([]string, error) {
+	if !x.settings.Default {
+		if len(x.settings.URLs) == 0 {
+			return nil, errors.New("pip is configured not to use an index (no-index)")
+		}
+		return x.settings.URLs, nil
+	}
+	d, err := pipDefault()
+	if err != nil {
+		if len(x.settings.URLs) > 0 {
+			return x.settings.URLs, nil // extra indexes alone
+		}
+		return nil, err
+	}
+	return append([]string{d}, x.settings.URLs...), nil
+}
+
 // Files lists the files of a project from the first index that knows it.
 func (x *Index) Files(ctx context.Context, project string) ([]File, error) {
-	if len(x.settings.URLs) == 0 {
-		return nil, fmt.Errorf("project %s: pip is configured not to use an index (no-index)", project)
+	roots, err := x.roots()
+	if err != nil {
+		return nil, fmt.Errorf("project %s: %w", project, err)
 	}
 	var last error
-	for _, root := range x.settings.URLs {
+	for _, root := range roots {
 		files, err := x.project(ctx, root+"/"+normalise(project)+"/")
 		if err == nil {
 			return files, nil

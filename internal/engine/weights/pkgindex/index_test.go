@@ -34,11 +34,11 @@ func TestPipsOwnSettingsAreHonoured(t *testing.T) {
 		env  map[string]string
 		want Settings
 	}{
-		"nothing configured":      {map[string]string{"XDG_CONFIG_DIRS": dir + "/none"}, Settings{URLs: []string{DefaultURL}}},
+		"nothing configured":      {map[string]string{"XDG_CONFIG_DIRS": dir + "/none"}, Settings{Default: true}},
 		"user file":               {map[string]string{"XDG_CONFIG_HOME": dir}, Settings{URLs: []string{"https://user.example/simple"}}},
 		"named file over user's":  {map[string]string{"XDG_CONFIG_HOME": dir, "PIP_CONFIG_FILE": conf}, Settings{URLs: []string{"https://mirror.example/simple", "https://one.example/simple", "https://two.example/simple"}, Cert: "/tmp/ca.pem"}},
 		"environment over files":  {map[string]string{"PIP_CONFIG_FILE": conf, "PIP_INDEX_URL": "https://env.example/s", "PIP_EXTRA_INDEX_URL": "https://x.example"}, Settings{URLs: []string{"https://env.example/s", "https://x.example"}, Cert: "/tmp/ca.pem"}},
-		"no files at all":         {map[string]string{"XDG_CONFIG_HOME": dir, "PIP_CONFIG_FILE": os.DevNull}, Settings{URLs: []string{DefaultURL}}},
+		"no files at all":         {map[string]string{"XDG_CONFIG_HOME": dir, "PIP_CONFIG_FILE": os.DevNull}, Settings{Default: true}},
 		"no index":                {map[string]string{"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.DevNull}, Settings{NoIndex: true}},
 		"active environment file": {map[string]string{"VIRTUAL_ENV": filepath.Dir(user)}, Settings{URLs: []string{"https://user.example/simple"}}},
 	} {
@@ -115,4 +115,19 @@ func FuzzParseHTML(f *testing.F) {
 	f.Add([]byte(page))
 	base, _ := url.Parse("http://index.example/simple/x/")
 	f.Fuzz(func(_ *testing.T, b []byte) { parseHTML(b, base) })
+}
+
+// The default is pip's own: asked of the Python that is here, which the engine
+// needs anyway.
+func TestPipNamesItsDefault(t *testing.T) {
+	roots, err := New(Settings{Default: true, URLs: []string{"https://extra.example"}}, nil).roots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(roots) != 2 || !strings.HasPrefix(roots[0], "https://") || !strings.HasSuffix(roots[0], "/simple") || roots[1] != "https://extra.example" {
+		t.Errorf("got %q, want pip's default before the extra index", roots)
+	}
+	if _, err := New(Settings{}, nil).roots(); err == nil {
+		t.Error("no-index was not honoured")
+	}
 }

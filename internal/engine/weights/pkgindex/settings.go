@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// DefaultURL is the index that pip asks when nothing is configured.
-const DefaultURL = "https://pypi.org/simple"
-
 // Settings are the index settings of pip that matter for finding files.
 type Settings struct {
 	URLs []string // simple-index roots, in order, without a closing slash
+	// Default says that pip's own default stands before URLs, since no index-url
+	// is configured.
+	Default bool
 	// Cert is a file of trusted certificates in PEM, "" for the system's.
 	Cert string
 	// NoIndex forbids asking any index.
@@ -43,7 +43,8 @@ func LoadSettings(getenv func(string) string) Settings {
 	if s.NoIndex {
 		return s
 	}
-	for _, u := range append([]string{cmp.Or(values["index-url"], DefaultURL)}, strings.Fields(values["extra-index-url"])...) {
+	s.Default = values["index-url"] == ""
+	for _, u := range append([]string{values["index-url"]}, strings.Fields(values["extra-index-url"])...) {
 		u = strings.TrimRight(strings.TrimSpace(u), "/")
 		if u != "" && !slices.Contains(s.URLs, u) {
 			s.URLs = append(s.URLs, u)

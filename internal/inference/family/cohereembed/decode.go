@@ -23,7 +23,7 @@ const (
 	dimensionV4 = 1536
 	contextV4   = 128_000
 	float       = "float"
-	image       = "image"
+	imageType   = "image"
 )
 
 var (
@@ -34,7 +34,7 @@ var (
 
 func optionsV3() []family.Field {
 	return []family.Field{
-		family.Required("input_type", family.AString().OneOf(append(slices.Clone(inputTypes), image)...)),
+		family.Required("input_type", family.AString().OneOf(append(slices.Clone(inputTypes), imageType)...)),
 		family.Optional("truncate", family.AString().OneOf(truncates...)),
 		family.Optional("embedding_types", kinds),
 	}
@@ -49,7 +49,7 @@ var (
 	}, optionsV3()...)...)
 
 	schemaV4 = family.AnObject(
-		family.Required("input_type", family.AString().OneOf(append(slices.Clone(inputTypes), image)...)),
+		family.Required("input_type", family.AString().OneOf(append(slices.Clone(inputTypes), imageType)...)),
 		family.Optional("texts", family.AnArray(family.AString()).Size(1, textsV4)),
 		family.Optional("images", family.AnArray(family.AString()).Size(1, imagesV4)),
 		family.Optional("inputs", family.AnArray(family.AnObject(

@@ -5,6 +5,8 @@
 //	{"inputs": [{"content": […]}]} (v4)  ──▶ texts and images, their mean for each input
 //
 // The local model knows no input types, so input_type is checked and has no effect.
+// Nor has truncate: v3's texts are bounded by their characters, and longer ones of v4
+// are embedded in windows by the caller.
 //
 // Floor 4, part of the inference room. It keeps nothing between calls.
 package cohereembed

@@ -41,4 +41,6 @@ func TestConverse(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) { familytest.Fuzz(f, Codec{}, large, with(`"n":3,"documents":[{"content":"x"}]`)) }
+func FuzzDecode(f *testing.F) {
+	familytest.Fuzz(f, Codec{}, large, with(`"n":3,"documents":[{"content":"x"}]`))
+}

@@ -49,4 +49,6 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) { familytest.Fuzz(f, Codec{}, nova, single(`"text":{"truncationMode":"END","value":"x"}`)) }
+func FuzzDecode(f *testing.F) {
+	familytest.Fuzz(f, Codec{}, nova, single(`"text":{"truncationMode":"END","value":"x"}`))
+}

@@ -1,6 +1,7 @@
 package stabilityimage
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/engine"
@@ -12,6 +13,7 @@ const (
 	maxText    = 10_000
 	maxSeed    = 4_294_967_295
 	maxExtend  = 2000
+	maxCanvas  = 4096 * 4096 // pixels of an extended image
 	text2image = "text-to-image"
 	image2     = "image-to-image"
 )
@@ -182,6 +184,9 @@ func (b *builder) outpaint() error {
 	left, right, up, down := side("left"), side("right"), side("up"), side("down")
 	if left+right+up+down == 0 {
 		return family.Malformed("#: at least one of [left, right, up, down] must be above 0")
+	}
+	if w, h := p.Width+left+right, p.Height+up+down; w*h > maxCanvas {
+		return family.Malformed(fmt.Sprintf("#: the extended image of %dx%d pixels exceeds the maximum of %d pixels in all", w, h, maxCanvas))
 	}
 	canvas, repaint := picture.Extend(p.Image, left, right, up, down)
 	image, err := picture.Blob(canvas)

@@ -146,12 +146,14 @@ func (c Codec) Encode(call *family.Call, out *family.Output) ([]byte, error) {
 	}
 	b := make([]byte, 0, 14*s.size)
 	b = append(b, `{"embedding":`...)
+	from := len(b)
 	b = embedding.AppendFloats(b, vector)
+	to := len(b)
 	if c.form == TextV2 {
 		b = append(b, `,"embeddingsByType":{`...)
 		if s.float {
 			b = append(b, `"float":`...)
-			b = embedding.AppendFloats(b, vector)
+			b = append(b, b[from:to]...)
 		}
 		if s.binary {
 			if s.float {
