@@ -14,6 +14,8 @@ type Call struct {
 	Partition string // aws
 	Principal string // ARN of the caller
 	UserID    string // unique id of the caller
+	Caller    any    // the caller as identity knows them, for further checks of permission
+	AccessKey string // ID of the key that signed, "" when none did
 	Service   string // endpoint prefix: bedrock-runtime
 	Operation string // Converse
 	RequestID string

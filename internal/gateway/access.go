@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/api"
@@ -26,6 +27,10 @@ func newAccessPlan(s *api.Service, op *api.Operation) *accessPlan {
 func (p *accessPlan) permission(x *exchange, i int) *Permission {
 	a := &p.access[i]
 	out := x.question(a.Action)
+	if id := p.member(x.in, "modelId"); id != "" && x.h.ModelResources != nil && x.rt.service.Name == "bedrock-runtime" {
+		out.Resources, out.Every = x.h.ModelResources(x.ctx, id), true
+		return out
+	}
 	for j := range a.Resources {
 		if arn := p.arn(x, a.Resources[j].ARN); arn != "" {
 			out.Resources = append(out.Resources, arn)
@@ -42,8 +47,9 @@ func (x *exchange) question(action string) *Permission {
 	return &Permission{
 		Caller: x.id.Caller, Account: x.c.Account, Region: x.c.Region, Action: action,
 		Conditions: map[string][]string{
+			// What concerns the principal itself, the identities add.
 			"aws:SourceIp": {x.c.SourceIP}, "aws:UserAgent": {x.c.UserAgent}, "aws:RequestedRegion": {x.c.Region},
-			"aws:PrincipalArn": {x.c.Principal}, "aws:userid": {x.c.UserID}, "aws:PrincipalAccount": {x.c.Account},
+			"aws:SecureTransport": {strconv.FormatBool(x.r.TLS != nil)},
 		},
 	}
 }

@@ -165,7 +165,7 @@ func (x *exchange) authenticate() error {
 	if id.Service != "" && id.Service != signingName {
 		return apierr.New(apierr.InvalidSignature, "Credential should be scoped to correct service: '%s'. ", signingName)
 	}
-	x.id = id
+	x.id, x.c.Caller = id, id.Caller
 	x.c.Account, x.c.Principal, x.c.UserID = id.Account, id.Principal, id.UserID
 	if x.c.Region = id.Region; x.c.Region == "" {
 		x.c.Region = x.h.Region

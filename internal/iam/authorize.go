@@ -2,9 +2,9 @@ package iam
 
 import (
 	"context"
-	"slices"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/iam/policy"
 )
 
 // Authorizer decides whether a principal may do something.
@@ -55,24 +55,193 @@ func Denied(p *Principal, action, resourceARN string, why Why) *apierr.Error {
 	return &apierr.Error{Kind: apierr.AccessDenied, Message: text}
 }
 
-// Authorize allows the root user and users with AdministratorAccess, and denies
-// all others. Policies are not evaluated: a user who has, beside
-// AdministratorAccess, a boundary or an inline policy that might forbid
-// something is denied too, rather than allowed by mistake.
-func (i *Identity) Authorize(_ context.Context, p *Principal, action, resourceARN string, _ map[string][]string) error {
-	if p == nil {
-		return Denied(p, action, resourceARN, NoIdentityPolicy)
-	}
-	switch p.Kind {
-	case KindRoot:
-		return nil
-	case KindUser:
-		s := i.current.Load()
-		u, ok := s.User(p.Account, p.Name)
-		if ok && u.UserID == p.UserID && u.Boundary == "" && len(u.Inline) == 0 && slices.Contains(u.Policies, s.admin) {
+// Question asks whether a principal may do something, for rooms and faces whose
+// resources have policies of their own.
+type Question struct {
+	Principal *Principal // nil: anonymous
+	Action    string     // bedrock:InvokeModel
+	Resource  string     // ARN; "" for an action without resource type
+	Owner     string     // account of the resource; "" takes it from the ARN or else the principal's
+	Keys      map[string][]string
+
+	ResourcePolicies []*policy.Policy // of the resource: bucket, function, key …
+	ResourceRules    bool             // only the resource's policy opens the way to identity-based ones: KMS keys, role trust
+}
+
+// Authorize asks without policies of the resource. The principal's own condition
+// keys (aws:PrincipalArn, aws:PrincipalTag/…, aws:username …), the time and
+// aws:ResourceAccount need not be in cond.
+func (i *Identity) Authorize(_ context.Context, p *Principal, action, resourceARN string, cond map[string][]string) error {
+	if action == "*" { // no request's action: the question is whether anything could be denied
+		if i.Unrestricted(p) {
 			return nil
 		}
-	case KindSession: // roles and their policies are not built
+		return Denied(p, action, resourceARN, NoIdentityPolicy)
 	}
-	return Denied(p, action, resourceARN, NoIdentityPolicy)
+	return i.Allow(&Question{Principal: p, Action: action, Resource: resourceARN, Keys: cond})
+}
+
+// Unrestricted reports whether the principal may do everything in its account:
+// the root user, and whoever has an unconditional allow of all and neither a
+// deny, a boundary nor a session policy.
+func (i *Identity) Unrestricted(p *Principal) bool {
+	if p == nil {
+		return false
+	}
+	s := i.current.Load()
+	f := s.factsOf(p)
+	if f.broken != nil || len(f.session) > 0 {
+		return false
+	}
+	if p.Kind == KindRoot {
+		return true
+	}
+	a := s.accessOf(p, f)
+	return a != nil && a.unrestricted
+}
+
+// Allow returns nil or the denial.
+func (i *Identity) Allow(q *Question) error {
+	d := i.Decide(q)
+	if d.Allowed {
+		return nil
+	}
+	reason := why(d)
+	if q.Principal == nil && len(q.ResourcePolicies) == 0 {
+		reason = NoIdentityPolicy
+	}
+	return Denied(q.Principal, q.Action, q.Resource, reason)
+}
+
+// AllowOne asks about a resource of which only the possible ARNs are known, an ID
+// that several types share: one that is allowed is enough, but an explicit deny
+// of any of them decides. Name the true ARN and call Allow where it is known: a
+// deny of one type refuses IDs of the others here.
+func (i *Identity) AllowOne(q *Question, resources []string) error {
+	var first error
+	allowed := false
+	for _, r := range resources {
+		x := *q
+		x.Resource = r
+		d := i.Decide(&x)
+		switch {
+		case d.Allowed:
+			allowed = true
+		case d.Reason == policy.ExplicitDeny:
+			return Denied(q.Principal, q.Action, r, why(d))
+		case first == nil:
+			first = Denied(q.Principal, q.Action, r, why(d))
+		}
+	}
+	if allowed {
+		return nil
+	}
+	if first == nil {
+		return Denied(q.Principal, q.Action, q.Resource, NoIdentityPolicy)
+	}
+	return first
+}
+
+func why(d policy.Decision) Why {
+	switch d.Reason {
+	case policy.ExplicitDeny:
+		switch d.By.Kind {
+		case policy.Session:
+			return ExplicitSession
+		case policy.Boundary:
+			return ExplicitBoundary
+		case policy.Resource, policy.Trust:
+			return ExplicitResource
+		case policy.Identity:
+		}
+		return ExplicitIdentity
+	case policy.NoBoundaryAllows:
+		return NoBoundary
+	case policy.NoSessionAllows:
+		return NoSessionPolicy
+	case policy.NoResourceAllows, policy.NothingAllowsHere:
+		return NoResourcePolicy
+	case policy.NoIdentityAllows, policy.AllowedAsRoot, policy.AllowedByIdentity, policy.AllowedByResource:
+	}
+	return NoIdentityPolicy
+}
+
+// Decide answers a question. A principal whose user or role is gone, or one of
+// whose documents cannot be read, may do nothing.
+func (i *Identity) Decide(q *Question) policy.Decision {
+	var r policy.Request
+	var sets policy.Sets
+	if _, err := i.prepare(q, &r, &sets); err != nil {
+		return policy.Decision{Reason: policy.NoIdentityAllows}
+	}
+	return policy.Evaluate(&r, &sets)
+}
+
+// prepare gathers what applies to a question.
+func (i *Identity) prepare(q *Question, r *policy.Request, sets *policy.Sets) (*access, error) {
+	*r = policy.Request{Action: q.Action, Resource: q.Resource, ResourceAccount: q.Owner, Keys: q.Keys, Time: i.now()}
+	*sets = policy.Sets{Resource: q.ResourcePolicies, ResourceRules: q.ResourceRules}
+	p := q.Principal
+	if p == nil {
+		return &access{}, nil
+	}
+	s := i.current.Load()
+	f := s.factsOf(p)
+	if f.broken != nil {
+		return nil, f.broken
+	}
+	r.Caller, r.CallerKeys, sets.Session = f.caller, f.keys, f.session
+	if p.Kind == KindRoot {
+		return &access{}, nil
+	}
+	a := s.accessOf(p, f)
+	switch {
+	case a == nil:
+		return nil, noIdentity(p)
+	case a.broken != nil:
+		return nil, a.broken
+	}
+	sets.Identity, sets.Boundary = a.identity, a.boundary
+	return a, nil
+}
+
+// Explanation is what one statement said to a question, with the name of its
+// policy.
+type Explanation struct {
+	policy.Step
+
+	Policy string // arn:… of user alice, inline policy x of role r, the boundary's ARN, session policy 1, resource policy 1
+}
+
+// Explain is Decide with what each statement said. The error says why nothing
+// was evaluated.
+func (i *Identity) Explain(q *Question) (policy.Decision, []Explanation, error) {
+	var r policy.Request
+	var sets policy.Sets
+	a, err := i.prepare(q, &r, &sets)
+	if err != nil {
+		return policy.Decision{Reason: policy.NoIdentityAllows}, nil, err
+	}
+	d, steps := policy.Explain(&r, &sets)
+	out := make([]Explanation, len(steps))
+	name := map[*policy.Policy]string{}
+	for n, p := range sets.Resource {
+		name[p] = numbered("resource policy", n)
+	}
+	for n, p := range sets.Session {
+		name[p] = numbered("session policy", n)
+	}
+	if a.boundary != nil {
+		name[a.boundary] = a.boundaryName
+	}
+	for n, p := range a.identity {
+		if name[p] != "" {
+			name[p] += ", " // one text that stands in several places
+		}
+		name[p] += a.names[n]
+	}
+	for n, st := range steps {
+		out[n] = Explanation{st, name[st.Source.Policy]}
+	}
+	return d, out, nil
 }

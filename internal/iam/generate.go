@@ -15,6 +15,8 @@ const (
 	prefixSession   = "ASIA"
 	prefixUser      = "AIDA"
 	prefixRole      = "AROA"
+	prefixGroup     = "AGPA"
+	prefixPolicy    = "ANPA"
 	prefixBearer    = "ABSK"
 )
 

@@ -345,12 +345,12 @@ func TestAuthorize(t *testing.T) {
 	if err := i.Authorize(ctx, mateo.Principal, action, resource, nil); err == nil {
 		t.Error("still allowed after the policy was detached")
 	}
-	// What might narrow an administrator is not evaluated, so it denies.
-	for _, change := range []func(*User) bool{
-		func(u *User) bool { u.Inline = map[string]string{"p": "{}"}; return true },
-		func(u *User) bool { u.Inline = nil; u.Boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"; return true },
+	// What cannot be read or is gone might narrow an administrator, so it denies.
+	for _, change := range []func(*holding){
+		func(n *holding) { n.inline = map[string]string{"p": "{}"} },
+		func(n *holding) { n.inline, n.boundary = nil, "arn:aws:iam::123456789012:policy/gone" },
 	} {
-		if err := i.changeUser(ctx, account, AdminUser, change); err != nil {
+		if err := i.change(ctx, Holder{UserHolder, account, AdminUser}, func(_ *Snapshot, n *holding) (bool, error) { change(n); return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 		if err := i.Authorize(ctx, admin.Principal, action, resource, nil); err == nil {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -274,6 +275,11 @@ func (i *Identity) CreateUser(ctx context.Context, account, name, path string, p
 		if _, ok := s.User(account, name); ok {
 			return nil, fmt.Errorf("%w: user %s", ErrExists, name)
 		}
+		for _, arn := range policies {
+			if err := s.attachable(account, arn); err != nil {
+				return nil, err
+			}
+		}
 		return []Record{u.record()}, nil
 	})
 	if err != nil {
@@ -282,61 +288,70 @@ func (i *Identity) CreateUser(ctx context.Context, account, name, path string, p
 	return u, nil
 }
 
-// DeleteUser removes a user; ErrInUse while it has keys or policies.
+// UpdateUser gives a user another name or path; "" leaves one as it is. The keys
+// go along.
+func (i *Identity) UpdateUser(ctx context.Context, account, name, newName, newPath string) error {
+	if newName != "" && !namePattern.MatchString(newName) {
+		return fmt.Errorf("%w: user name %q", ErrInvalid, newName)
+	}
+	if newPath != "" && !pathPattern.MatchString(newPath) {
+		return fmt.Errorf("%w: path %q", ErrInvalid, newPath)
+	}
+	return i.update(ctx, func(s *Snapshot) ([]Record, error) {
+		u, ok := s.User(account, name)
+		if !ok {
+			return nil, fmt.Errorf("%w: user %s", ErrNotFound, name)
+		}
+		old := u
+		u.Name, u.Path = cmp.Or(newName, u.Name), cmp.Or(newPath, u.Path)
+		if u.Name == old.Name {
+			return []Record{u.record()}, nil
+		}
+		if _, taken := s.User(account, u.Name); taken && !strings.EqualFold(u.Name, old.Name) {
+			return nil, fmt.Errorf("%w: user %s", ErrExists, u.Name)
+		}
+		changes := []Record{deletion(old.record()), u.record()}
+		for _, k := range s.AccessKeys(account, old.Name) {
+			k.User = u.Name
+			changes = append(changes, k.record())
+		}
+		for _, k := range s.BearerKeys(account, old.Name) {
+			k.User = u.Name
+			changes = append(changes, k.record())
+		}
+		return changes, nil
+	})
+}
+
+// DeleteUser removes a user; ErrInUse while it has keys or policies or is in a
+// group.
 func (i *Identity) DeleteUser(ctx context.Context, account, name string) error {
 	return i.update(ctx, func(s *Snapshot) ([]Record, error) {
 		u, ok := s.User(account, name)
 		if !ok {
 			return nil, fmt.Errorf("%w: user %s", ErrNotFound, name)
 		}
-		if len(s.AccessKeys(account, name)) > 0 || len(s.BearerKeys(account, name)) > 0 || len(u.Policies) > 0 || len(u.Inline) > 0 {
-			return nil, fmt.Errorf("%w: user %s still has keys or policies", ErrInUse, name)
+		if len(s.AccessKeys(account, name)) > 0 || len(s.BearerKeys(account, name)) > 0 {
+			return nil, fmt.Errorf("%w: Cannot delete entity, must delete access keys first.", ErrInUse) //nolint:revive,staticcheck // AWS's sentence
+		}
+		if err := deletable(u.Policies, u.Inline); err != nil {
+			return nil, err
+		}
+		if len(u.Groups) > 0 {
+			return nil, fmt.Errorf("%w: Cannot delete entity, must remove users from group first.", ErrInUse) //nolint:revive,staticcheck // AWS's sentence
 		}
 		return []Record{deletion(u.record())}, nil
 	})
 }
 
-// AttachUserPolicy attaches a managed policy; attaching it again changes
-// nothing.
+// AttachUserPolicy is AttachPolicy for a user.
 func (i *Identity) AttachUserPolicy(ctx context.Context, account, user, policyARN string) error {
-	return i.changeUser(ctx, account, user, func(u *User) bool {
-		if slices.Contains(u.Policies, policyARN) {
-			return false
-		}
-		u.Policies = append(slices.Clone(u.Policies), policyARN)
-		return true
-	})
+	return i.AttachPolicy(ctx, Holder{UserHolder, account, user}, policyARN)
 }
 
-// DetachUserPolicy takes a managed policy off; ErrNotFound when it is not
-// attached.
+// DetachUserPolicy is DetachPolicy for a user.
 func (i *Identity) DetachUserPolicy(ctx context.Context, account, user, policyARN string) error {
-	found := false
-	err := i.changeUser(ctx, account, user, func(u *User) bool {
-		n := len(u.Policies)
-		u.Policies = slices.DeleteFunc(slices.Clone(u.Policies), func(p string) bool { return p == policyARN })
-		found = len(u.Policies) < n
-		return found
-	})
-	if err == nil && !found {
-		return fmt.Errorf("%w: policy %s is not attached to user %s", ErrNotFound, policyARN, user)
-	}
-	return err
-}
-
-// changeUser lets change work on a copy; it must replace slices and maps, not
-// write into them, and says whether anything is to be written.
-func (i *Identity) changeUser(ctx context.Context, account, name string, change func(*User) bool) error {
-	return i.update(ctx, func(s *Snapshot) ([]Record, error) {
-		u, ok := s.User(account, name)
-		if !ok {
-			return nil, fmt.Errorf("%w: user %s", ErrNotFound, name)
-		}
-		if !change(&u) {
-			return nil, nil
-		}
-		return []Record{u.record()}, nil
-	})
+	return i.DetachPolicy(ctx, Holder{UserHolder, account, user}, policyARN)
 }
 
 // CreateAccessKey makes a key for a user, who may have two.

@@ -32,6 +32,9 @@ type Principal struct {
 	SourceIdentity  string
 	SessionPolicies []string          // policy documents that narrow the session
 	Tags            map[string]string // aws:PrincipalTag: the user's, or the role's with the session's over them
+	TransitiveTags  []string          `json:",omitempty"` // keys of session tags that go on to sessions begun by this one
+
+	facts *facts // derived; see factsOf
 }
 
 // Secret is a text that must not reach a log: formatting and slog print stars.

@@ -23,7 +23,7 @@ var (
 	ErrStale = errors.New("identities have changed meanwhile")
 )
 
-// RecordKind names a kind of record. Roles, groups and policies join here.
+// RecordKind names a kind of record.
 type RecordKind string
 
 // The kinds of records.
@@ -33,11 +33,14 @@ const (
 	AccessKeyRecord RecordKind = "iam-access-key"
 	SessionRecord   RecordKind = "iam-session"
 	BearerKeyRecord RecordKind = "iam-bearer-key"
+	GroupRecord     RecordKind = "iam-group"
+	RoleRecord      RecordKind = "iam-role"
+	PolicyRecord    RecordKind = "iam-policy"
 )
 
 // RecordKinds lists all kinds, for stores that load them one by one.
 func RecordKinds() []RecordKind {
-	return []RecordKind{AccountRecord, UserRecord, AccessKeyRecord, SessionRecord, BearerKeyRecord}
+	return []RecordKind{AccountRecord, UserRecord, AccessKeyRecord, SessionRecord, BearerKeyRecord, GroupRecord, RoleRecord, PolicyRecord}
 }
 
 // Record is one identity as it is kept. Body is JSON and may hold secrets.
@@ -78,7 +81,68 @@ type User struct {
 	Policies []string          `json:",omitempty"`
 	Inline   map[string]string `json:",omitempty"`
 	Boundary string            `json:",omitempty"`
+	Groups   []string          `json:",omitempty"` // names, in the order of joining
 	Tags     map[string]string `json:",omitempty"`
+}
+
+// Group is a set of users that share policies.
+type Group struct {
+	Account  string
+	Name     string
+	Path     string
+	GroupID  string // AGPA…
+	Created  time.Time
+	Policies []string          `json:",omitempty"`
+	Inline   map[string]string `json:",omitempty"`
+}
+
+// Role is what users, services and other roles may become for a while.
+type Role struct {
+	Account     string
+	Name        string
+	Path        string
+	RoleID      string // AROA…
+	Description string `json:",omitempty"`
+	Created     time.Time
+	MaxSession  time.Duration     // of its sessions, an hour to twelve
+	Trust       string            // document that says who may
+	Trusted     map[string]string `json:",omitempty"` // unique IDs of the users and roles that Trust named when it was written
+	Policies    []string          `json:",omitempty"`
+	Inline      map[string]string `json:",omitempty"`
+	Boundary    string            `json:",omitempty"`
+	Tags        map[string]string `json:",omitempty"`
+}
+
+// ManagedPolicy is a policy with a name of its own and up to five versions.
+type ManagedPolicy struct {
+	Account     string // "aws" for those that AWS ships
+	Name        string
+	Path        string
+	PolicyID    string // ANPA…
+	Description string `json:",omitempty"`
+	Created     time.Time
+	Updated     time.Time
+	Default     string            // ID of the version that is in force
+	Made        int               // versions made so far: numbers are not used again
+	Versions    []PolicyVersion   // oldest first
+	Tags        map[string]string `json:",omitempty"`
+}
+
+// PolicyVersion is one version; it never changes.
+type PolicyVersion struct {
+	ID       string // v1, v2 …
+	Document string
+	Created  time.Time
+}
+
+// Version returns a version by ID, the one in force for "".
+func (m *ManagedPolicy) Version(id string) (PolicyVersion, bool) {
+	for _, v := range m.Versions {
+		if v.ID == id || id == "" && v.ID == m.Default {
+			return v, true
+		}
+	}
+	return PolicyVersion{}, false
 }
 
 // AccessKey is a long-term key of a user.
@@ -118,6 +182,10 @@ func (u User) record() Record      { return encode(UserRecord, u.Account, u.Name
 func (k AccessKey) record() Record { return encode(AccessKeyRecord, k.Account, k.ID, k) }
 func (s Session) record() Record   { return encode(SessionRecord, s.Account, s.AccessKeyID, s) }
 func (k BearerKey) record() Record { return encode(BearerKeyRecord, k.Account, k.ID, k) }
+func (g Group) record() Record     { return encode(GroupRecord, g.Account, g.Name, g) }
+func (r Role) record() Record      { return encode(RoleRecord, r.Account, r.Name, r) }
+
+func (m ManagedPolicy) record() Record { return encode(PolicyRecord, m.Account, m.Name, m) }
 
 // LogValue names the key and leaves its secret out: a JSON log handler would
 // print what JSON must carry to the store.

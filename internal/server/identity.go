@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -65,21 +66,28 @@ func identityOf(p *iam.Principal) gateway.Identity {
 type permissions struct{ identity *iam.Identity }
 
 func (p permissions) Unrestricted(caller any) bool {
-	return p.identity.Authorize(context.Background(), caller.(*iam.Principal), "*", "*", nil) == nil
+	return p.identity.Unrestricted(caller.(*iam.Principal))
 }
 
-// Authorize allows what is allowed on one of the resources that the input names:
-// an id such as a model's can stand for resources of several types.
-func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
-	var first error
+func (p permissions) Authorize(_ context.Context, q *gateway.Permission) error {
+	question := iam.Question{Principal: q.Caller.(*iam.Principal), Action: q.Action, Keys: q.Conditions}
+	if !q.Every {
+		return p.identity.AllowOne(&question, q.Resources)
+	}
 	for _, arn := range q.Resources {
-		err := p.identity.Authorize(ctx, q.Caller.(*iam.Principal), q.Action, arn, q.Conditions)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
+		question.Resource = arn
+		if err := p.identity.Allow(&question); err != nil {
+			return err
 		}
 	}
-	return first
+	return nil
+}
+
+// dependent answers what a room asks besides the operation's own permission.
+func (p permissions) dependent(ctx context.Context, action, resource string, conditions map[string][]string) error {
+	caller, ok := call.From(ctx).Caller.(*iam.Principal)
+	if !ok {
+		return nil // not a request: the house itself
+	}
+	return p.identity.Authorize(ctx, caller, action, resource, conditions)
 }

@@ -184,7 +184,8 @@ func (s *Server) makeCatalog(context.Context, *Options) error {
 	c := catalog.Config{
 		Engine: s.engine, Store: s.store, Now: s.clock.Now, Log: s.log, Transition: s.cfg.Transition,
 		Locked: s.cfg.Access == "locked", LifeCycle: s.cfg.Lifecycle,
-		Lenient: s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly,
+		Authorize: permissions{s.identity}.dependent,
+		Lenient:   s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly,
 	}
 	for _, id := range slices.Sorted(mapKeys(s.cfg.Aliases)) {
 		c.Aliases = append(c.Aliases, catalog.Alias{Pattern: id, Local: s.cfg.Aliases[id]})
@@ -224,7 +225,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		}
 	}
 	base := gateway.Config{
-		Desks: desks, Authenticator: auth, Authorizer: permissions{s.identity}, Logger: s.log, Clock: s.clock.Now,
+		Desks: desks, Authenticator: auth, Authorizer: permissions{s.identity}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
 		Region: s.cfg.Region, MaxBody: s.cfg.MaxBody,
 		Observers: []func(*gateway.Observation){logRequest(s.log), countRequests(reg)},
 		Pages:     s.pages(reg.Handler()),

@@ -8,9 +8,11 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/engine"
 )
 
-// maxCalls bounds the calls of one answer; a small model that has begun to
-// repeat itself does not stop on its own.
-const maxCalls = 8
+// maxCalls bounds the calls of one answer: a small model that has begun to call
+// does not stop on its own, and with room for more it calls tools that nobody
+// asked for. What a question needs beyond two is called in the next step, when
+// the first results are there.
+const maxCalls = 2
 
 // Grammar returns the GBNF grammar, in the dialect of llama.cpp, of the answers
 // that req allows: its tools, tool choice, result schema, thinking and prefill

@@ -20,6 +20,14 @@ const rule = `You are a helpful assistant. Questions that you can answer yoursel
 // offered to a model that is constrained by [Grammar].
 func Rule() string { return rule }
 
+// reminder stands behind the newest tool results, where a small model still
+// attends to it: at the system text's distance it answers with half of the facts.
+const reminder = "\n(Call the next tool if one is still needed. Else answer the question completely, with every number, name and code of the results.)"
+
+// Reminder is the text that an engine appends to the newest tool results of a
+// model that is constrained by [Grammar].
+func Reminder() string { return reminder }
+
 // leastMass is the probability that a call begins above which the model means
 // one. Measured on the first steps of the twenty tuning tasks with
 // Qwen2.5-Coder-1.5B, before the rule spoke of copying ids and of giving the facts

@@ -174,6 +174,7 @@ func thinks(req *engine.Request) bool { return req.Thinking != nil && req.Thinki
 func (j *job) template(ctx context.Context) (string, error) {
 	can := wire.Abilities{Vision: j.vision, ToolText: j.toolText}
 	if j.constrained() && len(j.req.Tools) > 0 {
+		can.Reminder = constrain.Reminder()
 		can.Rule = constrain.Rule() // also where calls are forbidden: one prefix for all steps
 	}
 	msgs, err := wire.Messages(j.req, can)

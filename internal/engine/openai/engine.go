@@ -267,6 +267,10 @@ func (e *Engine) do(ctx context.Context, method, path string, in any) (*http.Res
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	// A kept connection may have been closed by an endpoint that restarted. An
+	// empty key is not sent, and lets the transport try once more on a new one:
+	// nothing was answered, and generating again harms nobody.
+	req.Header["X-Idempotency-Key"] = []string{}
 	e.sign(req, e.cfg.APIKey)
 	return e.send(req)
 }

@@ -32,8 +32,8 @@ func (a *actionGlob) match(vendor, name string) bool {
 	return ok
 }
 
-// compile returns a *SyntaxError whose path begins within the statement.
-func compile(p *Policy, s *Statement) (statement, error) {
+// compile returns an error whose path begins within the statement.
+func compile(p *Policy, s *Statement) (statement, *SyntaxError) {
 	var r rules
 	if p.Version == Version2012 {
 		r = variables

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 )
 
 // base is an operator without prefix and suffix, and without its negation.
@@ -98,7 +99,7 @@ func parseOperator(name string) (operator, bool) {
 // filled.
 type condition struct {
 	operator
-	key     string // lower case
+	key     string // lower case; one text for all that are equal, so that comparing is cheap
 	texts   []glob
 	arns    []arnGlob
 	numbers []float64
@@ -110,7 +111,7 @@ type condition struct {
 
 func compileCondition(c Condition, r rules) (condition, string) {
 	o, _ := parseOperator(c.Operator)
-	out := condition{operator: o, key: strings.ToLower(c.Key)}
+	out := condition{operator: o, key: unique.Make(strings.ToLower(c.Key)).Value()}
 	for _, v := range c.Values {
 		switch o.base {
 		case stringEquals, stringEqualsFold:

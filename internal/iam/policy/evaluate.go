@@ -85,11 +85,20 @@ type evaluator struct {
 	parts        [6]string
 	isARN        bool
 	account      string // of the resource
+	bounded      bool   // the caller has a permissions boundary
 	lower        map[string][]string
+
+	// The keys last looked up: statements ask for the same few again and again.
+	recent [4]struct {
+		key    string
+		values []string
+		ok     bool
+	}
+	next int
 }
 
-func newEvaluator(r *Request) evaluator {
-	e := evaluator{Request: r, account: r.ResourceAccount}
+func newEvaluator(r *Request, s *Sets) evaluator {
+	e := evaluator{Request: r, account: r.ResourceAccount, bounded: s.Boundary != nil}
 	e.vendor, e.name, _ = strings.Cut(strings.ToLower(r.Action), ":")
 	e.parts, e.isARN = cutARN(r.Resource)
 	if e.account == "" && e.isARN {
@@ -105,6 +114,19 @@ func newEvaluator(r *Request) evaluator {
 
 // lookup returns the values of a key in lower case.
 func (e *evaluator) lookup(key string) ([]string, bool) {
+	for i := range e.recent {
+		if r := &e.recent[i]; r.key == key {
+			return r.values, r.ok
+		}
+	}
+	r := &e.recent[e.next%len(e.recent)]
+	e.next++
+	r.key = key
+	r.values, r.ok = e.find(key)
+	return r.values, r.ok
+}
+
+func (e *evaluator) find(key string) ([]string, bool) {
 	if v, ok := e.CallerKeys[key]; ok {
 		return v, true
 	}
@@ -171,7 +193,8 @@ func (e *evaluator) test(s *statement) (st step, g grant, failed *condition) {
 	g = byPrincipal
 	if s.principals != nil {
 		if s.notPrincipal {
-			if s.principals.excludes(&e.Caller) {
+			// AWS documents that a boundary makes such a deny apply whoever is left out.
+			if s.principals.excludes(&e.Caller) && !(s.deny && e.bounded) {
 				return otherPrincipal, notNamed, nil
 			}
 			g = byAnybody
@@ -245,7 +268,7 @@ func (v *verdict) scan(e *evaluator, kind Kind, p *Policy) {
 // Evaluate decides. It changes nothing and makes at most a few small
 // allocations.
 func Evaluate(r *Request, s *Sets) Decision {
-	e := newEvaluator(r)
+	e := newEvaluator(r, s)
 	var identity, resource, boundary, session verdict
 	for _, p := range s.Identity {
 		identity.scan(&e, Identity, p)

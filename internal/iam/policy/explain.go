@@ -16,7 +16,7 @@ type Step struct {
 
 // Explain is Evaluate with what each statement said, in the order of the sets.
 func Explain(r *Request, s *Sets) (Decision, []Step) {
-	e := newEvaluator(r)
+	e := newEvaluator(r, s)
 	var steps []Step
 	each := func(kind Kind, p *Policy) {
 		if p == nil {

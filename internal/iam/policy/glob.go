@@ -137,14 +137,9 @@ func readVariable(s string) (token, int) {
 	return t, from + stop + 1 + closing + 1
 }
 
-// resolver gives the value of a variable; nil knows none.
-type resolver interface {
-	value(key string) (string, bool)
-}
-
 // match reports whether s matches, and whether all variables had a value; an
-// unresolved text matches nothing.
-func (g *glob) match(s string, r resolver) (ok, resolved bool) {
+// unresolved text matches nothing. Without an evaluator no variable has one.
+func (g *glob) match(s string, r *evaluator) (ok, resolved bool) {
 	switch g.shape {
 	case exact:
 		return s == g.text, true
@@ -177,7 +172,7 @@ func (g *glob) hasVariables() bool {
 
 // resolve makes literals of the variables, in place. What a variable holds is
 // never a wildcard.
-func resolve(ts []token, r resolver) ([]token, bool) {
+func resolve(ts []token, r *evaluator) ([]token, bool) {
 	for i := range ts {
 		if ts[i].kind != variable {
 			continue
@@ -197,7 +192,7 @@ func resolve(ts []token, r resolver) ([]token, bool) {
 }
 
 // literal returns the text of a glob without wildcards.
-func (g *glob) literal(r resolver) (string, bool) {
+func (g *glob) literal(r *evaluator) (string, bool) {
 	if g.shape == exact {
 		return g.text, true
 	}
@@ -307,13 +302,19 @@ func newARNGlob(text string, r rules, resource bool) (arnGlob, bool) {
 	return a, true
 }
 
-func (a *arnGlob) match(parts *[6]string, r resolver) (ok, resolved bool) {
+func (a *arnGlob) match(parts *[6]string, r *evaluator) (ok, resolved bool) {
 	ok = true
 	// The last part first: it tells names apart.
 	for i := 5; i >= 0; i-- {
-		m, resolved := a.parts[i].match(parts[i], r)
-		if !resolved {
-			return false, false
+		g := &a.parts[i]
+		if g.shape == all {
+			continue
+		}
+		m, resolved := g.shape == exact && parts[i] == g.text, true
+		if g.shape != exact {
+			if m, resolved = g.match(parts[i], r); !resolved {
+				return false, false
+			}
 		}
 		if !m {
 			// A text that cannot be resolved is another thing than one that does not

@@ -32,11 +32,11 @@ func Parse(document string, kind Kind) (*Policy, error) {
 	}
 	p.program = make([]statement, len(p.Statements))
 	for i := range p.Statements {
-		if p.program[i], err = compile(p, &p.Statements[i]); err != nil {
-			se := err.(*SyntaxError) //nolint:errorlint,forcetypeassert // compile makes no other
-			se.Path = below(at("Statement", i), se.Path)
-			se.Offset = g.offsets[i]
-			return nil, se
+		var wrong *SyntaxError
+		if p.program[i], wrong = compile(p, &p.Statements[i]); wrong != nil {
+			wrong.Path = below(at("Statement", i), wrong.Path)
+			wrong.Offset = g.offsets[i]
+			return nil, wrong
 		}
 	}
 	return p, nil

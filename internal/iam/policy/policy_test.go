@@ -206,6 +206,8 @@ func TestConditions(t *testing.T) {
 		{"StringNotEquals", "a:k", `"x"`, nil, true},
 		{"StringNotEquals", "a:k", `"${a:none}"`, []string{"x"}, false},
 		{"StringNotEquals", "a:k", `"${a:none, 'q'}"`, []string{"x"}, true},
+		{"ForAnyValue:StringEquals", "a:k", `"${a:k}"`, []string{"x", "y"}, false},
+		{"ForAnyValue:StringEquals", "a:k", `"${a:k}"`, []string{"x"}, true},
 		{"StringEqualsIgnoreCase", "a:k", `"X"`, []string{"x"}, true},
 		{"StringNotEqualsIgnoreCase", "a:k", `"X"`, []string{"x"}, false},
 		{"StringLike", "a:k", `"x?z*"`, []string{"xyz"}, true},
@@ -344,6 +346,7 @@ func TestWhoMayWithWhichSets(t *testing.T) {
 		{"deny everybody but: account alone", u, acct, Sets{Identity: ids(yes), Resource: denies(`"NotPrincipal"`, byAccount)}, false, ExplicitDeny},
 		{"deny everybody but: session without role", s, acct, Sets{Identity: ids(yes), Resource: denies(`"NotPrincipal"`, `{"AWS":["arn:aws:sts::123456789012:assumed-role/R/s","123456789012"]}`)}, false, ExplicitDeny},
 		{"deny everybody but: session, role and account", s, acct, Sets{Identity: ids(yes), Resource: denies(`"NotPrincipal"`, `{"AWS":["arn:aws:sts::123456789012:assumed-role/R/s","arn:aws:iam::123456789012:role/R","123456789012"]}`)}, true, AllowedByIdentity},
+		{"deny everybody but: a boundary voids it", u, acct, Sets{Identity: ids(yes), Boundary: yes, Resource: denies(`"NotPrincipal"`, `{"AWS":["arn:aws:iam::123456789012:user/alice","123456789012"]}`)}, false, ExplicitDeny},
 		{"deny everybody but: service", service, acct, Sets{Resource: append(denies(`"NotPrincipal"`, `{"Service":"bedrock.amazonaws.com"}`), grants(`"*"`)...)}, true, AllowedByResource},
 	} {
 		r := &Request{Caller: c.who, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", ResourceAccount: c.owner}

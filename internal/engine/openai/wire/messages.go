@@ -62,6 +62,8 @@ type Abilities struct {
 	Vision bool
 	// Rule is appended to the system text, "" for none.
 	Rule string
+	// Reminder is appended to the last message when it is a tool result.
+	Reminder string
 	// ToolText is for models whose chat template knows no tools: those offered are
 	// described in the system text, calls and results are written as text.
 	ToolText bool
@@ -131,6 +133,9 @@ func Messages(req *engine.Request, can Abilities) ([]Message, error) {
 			continue
 		}
 		out = append(out, msg)
+	}
+	if n := len(out); n > 0 && out[n-1].Role == "tool" && can.Reminder != "" {
+		out[n-1].Content = flat(append(list(out[n-1].Content), Content{Type: "text", Text: can.Reminder}))
 	}
 	if len(out) == 0 || len(out) == 1 && out[0].Role == "system" && len(req.Messages) > 0 {
 		return nil, &engine.Error{Kind: engine.BadRequest, Message: "the request has no text"}
