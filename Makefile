@@ -57,7 +57,7 @@ verify: ## the long runs: make test, fuzzing, kills and power cuts at length, cr
 	./test/fuzz 5m
 
 clean: ## what was built and installed here
-	rm -rf bin .venv .tools test/sdk/js/node_modules
+	rm -rf bin .venv .tools test/sdk/js/node_modules test/oracle/node_modules
 
 $(TOOLS)/golangci-lint: .versions
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
