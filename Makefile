@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 include .versions
 export GOFLAGS ?= -trimpath
-TOOLS := $(CURDIR)/.tools
-VENV := $(CURDIR)/.venv
-PY := $(VENV)/bin/python
+TOOLS := .tools
+VENV := .venv
+PY := $(CURDIR)/$(VENV)/bin/python
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,11 +60,11 @@ clean: ## what was built and installed here
 	rm -rf bin .venv .tools test/sdk/js/node_modules test/oracle/node_modules
 
 $(TOOLS)/golangci-lint: .versions
-	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 
 $(VENV)/ready: .versions
 	python3 -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check boto3==$(BOTO3) awscli==$(AWSCLI) "moto[server,s3]==$(MOTO)"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check boto3==$(BOTO3) awscli==$(AWSCLI) "moto[server,s3]==$(MOTO)"
 	touch $@
 
 test/sdk/js/node_modules: test/sdk/js/package-lock.json

@@ -229,7 +229,11 @@ func TestAModelIsDescribedByIDAndByARN(t *testing.T) {
 			t.Errorf("%s is %s", id, out.ModelDetails.ModelId)
 		}
 	}
-	for _, id := range []string{"anthropic.nope", "nope", "us.anthropic.claude-3-haiku-20240307-v1:0", "arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-v2",
+	for _, id := range []string{"anthropic.nope", "nope", "us.anthropic.claude-3-haiku-20240307-v1:0"} {
+		_, err := r.GetFoundationModel(home(t), &bedrock.GetFoundationModelInput{ModelIdentifier: id})
+		wantError(t, err, apierr.ResourceNotFound, "Could not resolve the foundation model from the provided model identifier.")
+	}
+	for _, id := range []string{"arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-v2",
 		"arn:aws:bedrock:us-east-1:123456789012:foundation-model/anthropic.claude-v2", "arn:aws:s3:::b"} {
 		_, err := r.GetFoundationModel(home(t), &bedrock.GetFoundationModelInput{ModelIdentifier: id})
 		wantError(t, err, apierr.Validation, "The provided model identifier is invalid.")

@@ -54,7 +54,9 @@ func (m *FoundationModels) GetFoundationModel(ctx context.Context, in *bedrock.G
 	}
 	e := m.lookup(id)
 	if e == nil || !m.inRegion(e, region) {
-		return nil, errInvalid()
+		// A name that could be a model's and is none is not found here, while
+		// inference calls it invalid, as the service does.
+		return nil, apierr.New(apierr.ResourceNotFound, "Could not resolve the foundation model from the provided model identifier.")
 	}
 	if m.state(e) == EndOfLife {
 		return nil, apierr.New(apierr.ResourceNotFound, textEnded)

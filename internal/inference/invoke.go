@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -166,7 +167,65 @@ func (w *work) one(ctx context.Context, c *family.Call, r *engine.Request, emit 
 	if c.NoOutput {
 		return w.nothing(ctx, r)
 	}
-	return w.generate(ctx, r, toolPrefix(c), emit)
+	// A prompt that is too long is told before anything is emitted, so that it can
+	// be cut and sent again.
+	t, ok := w.codec.(truncator)
+	if !ok || t.Truncation(c) == "" {
+		return w.generate(ctx, r, toolPrefix(c), emit)
+	}
+	result, err := w.generate(ctx, r, toolPrefix(c), emit)
+	long, ok := errors.AsType[*engine.Error](err)
+	if !ok || long.Kind != engine.TooLong {
+		return result, err
+	}
+	cut, err := w.truncate(ctx, r, long, t.Truncation(c))
+	if err != nil {
+		return nil, err
+	}
+	return w.generate(ctx, cut, toolPrefix(c), emit)
+}
+
+// truncator is a codec whose body may ask for a prompt that is too long to be cut.
+type truncator interface {
+	// Truncation says at which end: START, END, or "" for an error instead.
+	Truncation(c *family.Call) string
+}
+
+// truncate returns r with the text of its last message cut at one end by the
+// tokens that are too many.
+func (w *work) truncate(ctx context.Context, r *engine.Request, long *engine.Error, end string) (*engine.Request, error) {
+	if long.Limit <= 0 || len(r.Messages) == 0 {
+		return nil, fault(long, w.phase, w.target, w.codec)
+	}
+	last := &r.Messages[len(r.Messages)-1]
+	text := strings.Builder{}
+	for i := range last.Parts {
+		if !last.Parts[i].IsText() {
+			return nil, fault(long, w.phase, w.target, w.codec)
+		}
+		text.WriteString(last.Parts[i].Text)
+	}
+	tokens, err := w.rt.engine.Tokenize(ctx, w.target.Local, text.String())
+	if err != nil {
+		return nil, fault(err, w.phase, w.target, w.codec)
+	}
+	// What the template adds, and room for the answer.
+	keep := long.Limit - max(0, long.Got-len(tokens)) - max(r.MaxTokens, 1)
+	if keep <= 0 || keep >= len(tokens) {
+		return nil, fault(long, w.phase, w.target, w.codec)
+	}
+	if end == "START" {
+		tokens = tokens[len(tokens)-keep:]
+	} else {
+		tokens = tokens[:keep]
+	}
+	text.Reset()
+	for i := range tokens {
+		text.WriteString(tokens[i].Text)
+	}
+	cut := *r
+	cut.Messages = append(slices.Clone(r.Messages[:len(r.Messages)-1]), engine.Message{Role: last.Role, Parts: []engine.Part{{Text: strings.ToValidUTF8(text.String(), "")}}})
+	return &cut, nil
 }
 
 // countHeaders puts the counts of the body beside it, as the service does.

@@ -2,6 +2,7 @@ package outcroptest
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"os/exec"
 	"strings"
@@ -18,20 +19,23 @@ type Program struct {
 }
 
 // Run runs a client program in dir to its end and returns what it printed on
-// both outputs. A status other than want fails the test.
-func Run(t testing.TB, want int, dir string, env []string, name string, args ...string) string {
+// its two outputs. A status other than want fails the test.
+func Run(t testing.TB, want int, dir string, env []string, name string, args ...string) (stdout, stderr string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir, cmd.Env = dir, env
 	cmd.WaitDelay = 5 * time.Second
-	out, err := cmd.CombinedOutput()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
 	if cmd.ProcessState == nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	if got := cmd.ProcessState.ExitCode(); got != want {
-		t.Fatalf("%s %s: status %d, want %d; it printed\n%s", name, strings.Join(args, " "), got, want, tail(string(out), 8000))
+		t.Fatalf("%s %s: status %d, want %d; it printed\n%s\nand on standard error\n%s", name, strings.Join(args, " "), got, want,
+			tail(out.String(), 8000), tail(errs.String(), 8000))
 	}
-	return string(out)
+	return out.String(), errs.String()
 }
 
 // Begin starts a client program whose lines the test takes one by one.

@@ -186,7 +186,7 @@ func (s *Server) Home(t testing.TB) []string {
 	}
 	env := []string{"HOME=" + home, "AWS_ENDPOINT_URL=" + s.Endpoint, "AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"}
 	if ca := s.Getenv("AWS_CA_BUNDLE"); ca != "" {
-		env = append(env, "AWS_CA_BUNDLE="+ca)
+		env = append(env, "AWS_CA_BUNDLE="+ca, "NODE_EXTRA_CA_CERTS="+ca)
 	}
 	for _, keep := range []string{"PATH", "TMPDIR", "LANG", "GOCACHE", "GOMODCACHE", "GOFLAGS"} {
 		if v := os.Getenv(keep); v != "" {

@@ -144,3 +144,7 @@ func (u *Upstream) chat(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
+
+// Tokens of an answer whose characters take one to four bytes, and whose last
+// picture is three characters joined.
+var Tokens = []string{"Grüße, ", "안녕", "하세요 ", "🎉", "👩‍💻", " end"}

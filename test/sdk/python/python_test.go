@@ -68,13 +68,17 @@ func TestProgramsOfUsers(t *testing.T) {
 		{"r13_stable_diffusion.py", []string{"4294967295", "b.png"}, painted("b.png", 0, 0)},
 		{"r13_stable_diffusion.py", []string{"0", "c.png", "photographic"}, painted("c.png", 0, 0)},
 		{"b07_b15_foundation_models.py", nil, modelsAgree},
+		{"a08_smoke.py", nil, prints("You said: explain black holes to 8th graders\n", "Claude")},
+		{"p03_titan_text.py", nil, prints("Output text: ", "Create a list of action items", "Completion reason: FINISH\n", "Finished generating text")},
+		{"p08_claude_messages_stream.py", nil, prints(`"text": "You said: Hello World"`, `"text": " World"`, "\nYou said: Hello World\nStop reason: end_turn\nStop sequence: None\nOutput tokens: ")},
+		{"p10_cohere.py", nil, prints("Generation 2\n", "Likelihood:\n ", "Reason: COMPLETE\n", "Embedding 1: 1024 numbers\n", "Text 1: this is a test\n", "Finished with")},
 	} {
 		t.Run(strings.TrimSuffix(c.name, ".py"), func(t *testing.T) {
 			py, dir := python(t)
 			write(t, filepath.Join(dir, "small.png"), onePixel)
 			write(t, filepath.Join(dir, "large.png"), blank(t, 512, 512))
-			out := outcroptest.Run(t, 0, dir, s.Home(t), py, append([]string{filepath.Join(programs, c.name)}, c.args...)...)
-			c.check(t, dir, out)
+			out, errs := outcroptest.Run(t, 0, dir, s.Home(t), py, append([]string{filepath.Join(programs, c.name)}, c.args...)...)
+			c.check(t, dir, out+errs)
 		})
 	}
 }
@@ -148,7 +152,7 @@ func TestChecks(t *testing.T) {
 func check(t *testing.T, s *outcroptest.Server, name string, args ...string) {
 	t.Helper()
 	py, dir := python(t)
-	out := outcroptest.Run(t, 0, dir, s.Home(t), py, append([]string{file(t, "checks", name+".py"), "-v"}, args...)...)
+	_, out := outcroptest.Run(t, 0, dir, s.Home(t), py, append([]string{file(t, "checks", name+".py"), "-v"}, args...)...)
 	if !strings.Contains(out, "\nOK") || strings.Contains(out, "Ran 0 tests") || strings.Contains(out, "skipped") {
 		t.Errorf("not every test ran:\n%s", out)
 	}
@@ -200,7 +204,7 @@ func TestRetriesOfASlowCallJoinIt(t *testing.T) {
 func TestSlowAnswersOfAScriptAreGivenOnce(t *testing.T) {
 	s := scripted(t)
 	py, dir := python(t)
-	out := outcroptest.Run(t, 0, dir, s.Home(t), py, file(t, "checks", "impatient.py"))
+	out, _ := outcroptest.Run(t, 0, dir, s.Home(t), py, file(t, "checks", "impatient.py"))
 	if !strings.HasPrefix(out, "after the pause\n") {
 		t.Errorf("it printed %q", out)
 	}
@@ -231,10 +235,7 @@ func next(t *testing.T, p *outcroptest.Program) event {
 	return e
 }
 
-// tokens of an answer whose characters take two, three and four bytes.
-var tokens = []string{"Grüße, ", "안녕", "하세요 ", "🎉", "👩‍💻", " end"}
-
-// TestStreamsAreRead lets the model say a token only after the client has shown
+// TestStreamsAreReadWhileTheModelSpeaks lets the model say a token only after the client has shown
 // the one before.
 func TestStreamsAreReadWhileTheModelSpeaks(t *testing.T) {
 	u := outcroptest.NewUpstream(t)
@@ -244,12 +245,14 @@ func TestStreamsAreReadWhileTheModelSpeaks(t *testing.T) {
 			py, dir := python(t)
 			p := outcroptest.Begin(t, dir, s.Home(t), py, file(t, "checks", "events.py"), how, "hello")
 			g := u.Next(t, 30*time.Second)
-			if e := next(t, p); e.Kind != "open" { // head and first byte come before any token
-				t.Fatalf("first the stream opens, but it was %+v", e)
-			}
 			begin := time.Now()
-			for i, token := range tokens {
+			for i, token := range outcroptest.Tokens {
 				g.Say(t, token)
+				if i == 0 {
+					if e := next(t, p); e.Kind != "open" {
+						t.Fatalf("first the stream opens, but it was %+v", e)
+					}
+				}
 				e := next(t, p)
 				if e.Kind != "text" || e.Text != token {
 					t.Fatalf("token %d: got %+v, want %q", i, e, token)
@@ -278,10 +281,11 @@ func TestACutModelIsAnExceptionInTheStream(t *testing.T) {
 			py, dir := python(t)
 			p := outcroptest.Begin(t, dir, s.Home(t), py, file(t, "checks", "events.py"), how, "hello")
 			g := u.Next(t, 30*time.Second)
-			next(t, p)
 			g.Say(t, "half")
-			if e := next(t, p); e.Text != "half" {
-				t.Fatalf("got %+v", e)
+			for _, want := range []event{{Kind: "open"}, {Kind: "text", Text: "half"}} {
+				if e := next(t, p); e.Kind != want.Kind || e.Text != want.Text {
+					t.Fatalf("got %+v, want %+v", e, want)
+				}
 			}
 			g.Cut()
 			if e := next(t, p); e.Kind != "error" || e.Text != "modelStreamErrorException" {
@@ -291,17 +295,24 @@ func TestACutModelIsAnExceptionInTheStream(t *testing.T) {
 	}
 }
 
-// TestAStreamThatIsLeftEndsTheWork kills a reading client and waits until the
-// model is let go.
-func TestAStreamThatIsLeftEndsTheWork(t *testing.T) {
+// TestStreamsOpenBeforeTheModelSpeaksAndEndWithTheirClient has a stream open
+// before any token comes; then it kills the client and waits until the model is
+// let go.
+func TestStreamsOpenBeforeTheModelSpeaksAndEndWithTheirClient(t *testing.T) {
 	u := outcroptest.NewUpstream(t)
 	s := outcroptest.Start(t, "--engine", u.URL)
 	py, dir := python(t)
 	p := outcroptest.Begin(t, dir, s.Home(t), py, file(t, "checks", "events.py"), "converse", "hello")
 	g := u.Next(t, 30*time.Second)
-	next(t, p)
+	if e := next(t, p); e.Kind != "open" { // the model is silent, yet the client must not give up on the connection
+		t.Fatalf("first the stream opens, but it was %+v", e)
+	} else if e.MS > 30_000 {
+		t.Errorf("the stream opened after %d ms", e.MS)
+	}
 	g.Say(t, "one")
-	next(t, p)
+	if e := next(t, p); e.Text != "one" {
+		t.Fatalf("got %+v", e)
+	}
 	p.Kill()
 	select {
 	case <-g.Gone():

@@ -67,7 +67,7 @@ class Invoke(Case):
             I("meta.llama2-13b-chat-v1", {"inputText": "x"})
 
     def test_unknown_models(self):
-        for model in ("anthropic.nope", "nope", "amazon.titan-text-express-v9"):
+        for model in ("anthropic.nope", "nope", "cohere.nope-v1:0"):
             with self.subTest(model), self.refused("The provided model identifier is invalid."):
                 I(model, {})
 

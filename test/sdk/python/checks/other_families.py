@@ -60,7 +60,7 @@ class Command(Case):
                 I(COMMAND, {"prompt": "x", **bad})
 
     def test_truncate(self):
-        prompt = "word " * 9000
+        prompt = "word " * 140_000  # more than the local model takes
         with self.refused():
             I(COMMAND, {"prompt": prompt, "truncate": "NONE"})
         for where in ("START", "END"):
