@@ -13,8 +13,8 @@ var patterns = map[[2]string]struct{ expr, match string }{
 	{"bedrockagent", "OpenSearchManagedClusterIndexName"}: {match: "MatchOpenSearchIndexName"},
 	// Look-aheads again; no doubled hyphen, a length of 3 to 63 is the shape's own.
 	{"iam", "accountAliasType"}: {expr: `[a-z0-9](?:-?[a-z0-9])*`},
-	{"lambda", "Alias"}:    {expr: `[a-zA-Z0-9-_]*[a-zA-Z_-][a-zA-Z0-9-_]*`}, // not digits alone
-	{"lambda", "S3Bucket"}: {expr: `(?:[0-9A-Za-z._-]*[0-9A-Za-z_-])?`},       // no dot at the end
+	{"lambda", "Alias"}:         {expr: `[a-zA-Z0-9-_]*[a-zA-Z_-][a-zA-Z0-9-_]*`}, // not digits alone
+	{"lambda", "S3Bucket"}:      {expr: `(?:[0-9A-Za-z._-]*[0-9A-Za-z_-])?`},      // no dot at the end
 	// The model says /d where \d is meant: taken literally, no real ARN matches
 	// and tagging can never succeed. The leading and trailing .* around
 	// anchored alternatives mean the alternatives alone.

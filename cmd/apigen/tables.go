@@ -143,7 +143,7 @@ func (g *generator) service() error {
 	g.p("\tName: %q, Package: %q, APIVersion: %q,", g.Metadata.EndpointPrefix, g.pkg, g.Metadata.APIVersion)
 	g.p("\tBearer: %v,", slices.Contains(g.Metadata.Auth, "smithy.api#httpBearerAuth"))
 	if g.operations != nil {
-		g.p("\tProtocol: api.%s, TargetPrefix: %q, JSONVersion: %q, XMLNamespace: %q,", protocolOf[g.Metadata.Protocol], g.Metadata.TargetPrefix, g.Metadata.JSONVersion, g.Metadata.XMLNamespace)
+		g.p("\tProtocol: api.Protocol%s, TargetPrefix: %q, JSONVersion: %q, XMLNamespace: %q,", protocolOf[g.Metadata.Protocol], g.Metadata.TargetPrefix, g.Metadata.JSONVersion, g.Metadata.XMLNamespace)
 	}
 	g.p("\tShapes: Shapes[:],")
 	g.p("\tExceptions: []api.Exception{")

@@ -228,6 +228,12 @@ func (a *actionTable) prune(t target) {
 		}
 	}
 	maps.DeleteFunc(a.Actions, func(name string, _ action) bool { return !slices.Contains(keep, name) })
+	for _, x := range a.Actions {
+		for typ, keys := range x.Resources {
+			// Enclaves attest nothing here: dozens of keys that can never be there.
+			x.Resources[typ] = slices.DeleteFunc(keys, func(k string) bool { return strings.HasPrefix(k, "kms:RecipientAttestation:") })
+		}
+	}
 }
 
 // actionsOf reads the facts of one service and leaves the texts.

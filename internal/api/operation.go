@@ -11,14 +11,14 @@ type Protocol uint8
 
 // The protocols. S3's restXml is written by hand and has no tables.
 const (
-	RestJSON Protocol = iota
-	Query             // form in, XML out: sts, iam
-	AWSJSON           // X-Amz-Target and JSON: kms, logs, secretsmanager
+	ProtocolRestJSON Protocol = iota
+	ProtocolQuery             // form in, XML out: sts, iam
+	ProtocolAWSJSON           // X-Amz-Target and JSON: kms, logs, secretsmanager
 )
 
 // Service describes one service model.
 type Service struct {
-	Name       string // endpoint prefix: bedrock, bedrock-runtime, bedrock-agent, bedrock-agent-runtime
+	Name       string // endpoint prefix: bedrock, bedrock-runtime, …, iam, kms
 	Package    string // of the generated Go code
 	APIVersion string
 	Operations []Operation

@@ -20,6 +20,7 @@ type encoder struct {
 	buf    []byte
 	err    error
 	redact bool // hide what is sensitive, for logs
+	epoch  bool // timestamps are seconds since 1970, as awsJson has them
 }
 
 func (e *encoder) bug(n *node, format string, args ...any) {
@@ -52,6 +53,10 @@ func (e *encoder) value(n *node, p unsafe.Pointer) {
 	case api.Boolean:
 		e.buf = strconv.AppendBool(e.buf, *(*bool)(p))
 	case api.Timestamp:
+		if e.epoch {
+			e.buf = appendEpoch(e.buf, *(*time.Time)(p))
+			return
+		}
 		e.buf = append(appendTime(append(e.buf, '"'), *(*time.Time)(p)), '"')
 	case api.Blob:
 		b := *(*[]byte)(p)

@@ -53,7 +53,9 @@ type checker struct {
 func (c *checker) push(s step) { c.path = append(c.path, s) }
 func (c *checker) pop()        { c.path = c.path[:len(c.path)-1] }
 
-// where writes the path as AWS does: a.1.member.b.
+// where writes the path as AWS does: a.1.member.b. Names begin in lower case
+// whatever the model says, as the bean properties of AWS's servers do: IAM's
+// RoleName is roleName in its messages.
 func (c *checker) where() string {
 	var b strings.Builder
 	for i, s := range c.path {
@@ -62,6 +64,11 @@ func (c *checker) where() string {
 		}
 		switch {
 		case s.m != nil:
+			if c := s.m.Name[0]; c >= 'A' && c <= 'Z' {
+				b.WriteByte(c + 'a' - 'A')
+				b.WriteString(s.m.Name[1:])
+				continue
+			}
 			b.WriteString(s.m.Name)
 		case s.key != "":
 			b.WriteString(s.key + ".member")

@@ -11,7 +11,7 @@ import (
 var Service = api.Service{
 	Name: "iam", Package: "iam", APIVersion: "2010-05-08",
 	Bearer:   false,
-	Protocol: api.Query, TargetPrefix: "", JSONVersion: "", XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+	Protocol: api.ProtocolQuery, TargetPrefix: "", JSONVersion: "", XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 	Shapes: Shapes[:],
 	Exceptions: []api.Exception{
 		{Name: "ConcurrentModificationException", Code: "ConcurrentModification", Status: 409, Shape: 16, Members: []api.Member{

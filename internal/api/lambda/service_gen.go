@@ -11,7 +11,7 @@ import (
 var Service = api.Service{
 	Name: "lambda", Package: "lambda", APIVersion: "2015-03-31",
 	Bearer:   false,
-	Protocol: api.RestJSON, TargetPrefix: "", JSONVersion: "", XMLNamespace: "",
+	Protocol: api.ProtocolRestJSON, TargetPrefix: "", JSONVersion: "", XMLNamespace: "",
 	Shapes: Shapes[:],
 	Exceptions: []api.Exception{
 		{Name: "CodeSigningConfigNotFoundException", Status: 404, Shape: 18, Members: []api.Member{

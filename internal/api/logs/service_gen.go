@@ -11,7 +11,7 @@ import (
 var Service = api.Service{
 	Name: "logs", Package: "logs", APIVersion: "2014-03-28",
 	Bearer:   false,
-	Protocol: api.AWSJSON, TargetPrefix: "Logs_20140328", JSONVersion: "1.1", XMLNamespace: "",
+	Protocol: api.ProtocolAWSJSON, TargetPrefix: "Logs_20140328", JSONVersion: "1.1", XMLNamespace: "",
 	Shapes: Shapes[:],
 	Exceptions: []api.Exception{
 		{Name: "DataAlreadyAcceptedException", Status: 400, Shape: 12, Members: []api.Member{

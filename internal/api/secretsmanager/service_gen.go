@@ -11,7 +11,7 @@ import (
 var Service = api.Service{
 	Name: "secretsmanager", Package: "secretsmanager", APIVersion: "2017-10-17",
 	Bearer:   false,
-	Protocol: api.AWSJSON, TargetPrefix: "secretsmanager", JSONVersion: "1.1", XMLNamespace: "",
+	Protocol: api.ProtocolAWSJSON, TargetPrefix: "secretsmanager", JSONVersion: "1.1", XMLNamespace: "",
 	Shapes: Shapes[:],
 	Exceptions: []api.Exception{
 		{Name: "DecryptionFailure", Status: 400, Shape: 7, Members: []api.Member{

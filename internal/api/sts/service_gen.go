@@ -11,7 +11,7 @@ import (
 var Service = api.Service{
 	Name: "sts", Package: "sts", APIVersion: "2011-06-15",
 	Bearer:   false,
-	Protocol: api.Query, TargetPrefix: "", JSONVersion: "", XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+	Protocol: api.ProtocolQuery, TargetPrefix: "", JSONVersion: "", XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 	Shapes: Shapes[:],
 	Exceptions: []api.Exception{
 		{Name: "ExpiredTokenException", Status: 400, Shape: 4, Members: []api.Member{
