@@ -34,6 +34,8 @@ type Config struct {
 	LogLevel  string `yaml:"log-level" help:"debug, info, warn or error"`
 	LogFormat string `yaml:"log-format" help:"text or json"`
 
+	Neighbours map[string]string `yaml:"neighbour" help:"hand another AWS service to an endpoint, as 's3=http://127.0.0.1:9000'; may be repeated"`
+
 	Transition time.Duration `yaml:"transition" help:"how long transitional states such as CREATING last"`
 	Grace      time.Duration `yaml:"grace" help:"how long a stop waits for running calls"`
 	MaxBody    int64         `yaml:"max-body" help:"largest request body in bytes"`

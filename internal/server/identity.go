@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
@@ -46,6 +47,18 @@ func (s signatures) Authenticate(r *http.Request, body []byte, events bool) (gat
 	return id, nil
 }
 
+// AuthenticateStream verifies the head of a request whose body is read later;
+// the reader checks hash and chunk signatures on the way.
+func (s signatures) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
+	res, err := s.verifier.Verify(r, sigv4.Payload{Unread: true})
+	if err != nil {
+		return gateway.Identity{}, nil, err
+	}
+	id := identityOf(res.Principal.(*iam.Principal))
+	id.Region, id.Service, id.BodyHash, id.Bearer = res.Region, res.Service, res.Payload, res.Form.Bearer()
+	return id, res.Body(r.Body), nil
+}
+
 // everybody takes every request for the administrator's: --auth off. The Region
 // still comes from the signature's scope when there is one.
 type everybody struct{ admin *iam.Principal }
@@ -56,6 +69,12 @@ func (e everybody) Authenticate(r *http.Request, _ []byte, _ bool) (gateway.Iden
 		id.Region, id.Service = s.Region, s.Service
 	}
 	return id, nil
+}
+
+// AuthenticateStream takes the body as it comes.
+func (e everybody) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
+	id, err := e.Authenticate(r, nil, false)
+	return id, r.Body, err
 }
 
 func identityOf(p *iam.Principal) gateway.Identity {

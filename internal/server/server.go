@@ -26,6 +26,9 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/inference"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/metric"
+	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	iamface "github.com/outcrop-dev/outcrop/internal/neighbour/iam"
+	stsface "github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/quota"
 	"github.com/outcrop-dev/outcrop/internal/service"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -236,6 +239,17 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 	if limiter != nil {
 		base.Throttle = throttle{limiter}
 		base.Observers = append(base.Observers, throttle{limiter}.settle)
+	}
+	base.Neighbours, err = neighbour.New(neighbour.Config{
+		Faces: map[string]any{
+			"sts": &stsface.Face{Identity: s.identity},
+			"iam": &iamface.Face{Identity: s.identity},
+		},
+		Remote: s.cfg.Neighbours, Authenticator: auth, Authorizer: permissions{s.identity}, Observers: base.Observers,
+		Logger: s.log, Clock: s.clock.Now, Region: s.cfg.Region, MaxBody: s.cfg.MaxBody, Trace: base.Trace,
+	})
+	if err != nil {
+		return err
 	}
 	tc, err := tlsConfig(s.cfg.TLS, s.cfg.Data, time.Now())
 	if err != nil {

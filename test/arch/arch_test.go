@@ -25,9 +25,9 @@ var floors = []struct {
 	packages []string
 }{
 	{"ground", []string{"api", "apierr", "arn", "call", "clock", "config", "lifecycle", "page"}},
-	{"ports", []string{"store", "object", "vector", "engine", "lambda", "secret", "kms"}},
-	{"house services", []string{"iam", "job", "quota", "audit", "event", "metric", "trace", "conversation"}},
-	{"wire", []string{"restjson", "eventstream", "sigv4", "gateway"}},
+	{"ports", []string{"store", "object", "vector", "engine", "sandbox", "lambda"}},
+	{"house services", []string{"iam", "kms", "secret", "logs", "job", "quota", "audit", "event", "metric", "trace", "conversation"}},
+	{"wire", []string{"restjson", "queryxml", "awsjson", "eventstream", "sigv4", "gateway"}},
 	// Rooms: a lower line imports upper ones.
 	{"rooms", rooms},
 	{"entrance", []string{"service", "neighbour", "console", "server", "demo", "doctor"}},
@@ -48,6 +48,15 @@ var sideways = map[string][]string{
 	"sigv4":   {"eventstream"},
 	"call":    {"arn"},
 	"page":    {"apierr"},
+	"kms":     {"iam"},
+	"secret":  {"iam", "kms"},
+	"logs":    {"iam", "kms"},
+	"lambda":  {"sandbox"}, // the process adapter runs functions in jails
+
+	// The three protocols share one reader of values and one set of texts.
+	"queryxml": {"restjson"},
+	"awsjson":  {"restjson"},
+
 	// The supervised engine is found by install and fed by weights, which are
 	// folders of engine and so of its room.
 }
