@@ -305,8 +305,9 @@ func missing(e *entry) string {
 		return s + "Configure an image engine (an OpenAI-images or stable-diffusion.cpp endpoint); Outcrop brings none along."
 	case Video, Speech:
 		return s + "Outcrop has no engine of this kind."
+	default:
+		return s + "Run 'outcrop models pull' to fetch one, or map the id to a model of another engine with --alias."
 	}
-	return s + "Run 'outcrop models pull' to fetch one, or map the id to a model of another engine with --alias."
 }
 
 func foundationARN(region, id string) string {

@@ -208,7 +208,7 @@ func TestEventExceptionAndErrorSayWhatTheyAre(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if _, err := d.Next(); err != io.EOF {
+		if _, err := d.Next(); !errors.Is(err, io.EOF) {
 			t.Fatalf("at the end: %v", err)
 		}
 	}
@@ -238,10 +238,10 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 		if n == 0 {
 			want = io.EOF
 		}
-		if _, err := NewDecoder(bytes.NewReader(frame[:n])).Next(); err != want {
+		if _, err := NewDecoder(bytes.NewReader(frame[:n])).Next(); !errors.Is(err, want) {
 			t.Fatalf("cut at %d: %v, want %v", n, err, want)
 		}
-		if _, _, err := Parse(frame[:n]); err != want {
+		if _, _, err := Parse(frame[:n]); !errors.Is(err, want) {
 			t.Fatalf("Parse cut at %d: %v, want %v", n, err, want)
 		}
 	}
@@ -306,7 +306,7 @@ func TestLimits(t *testing.T) {
 func TestAPreludeAloneBuysNoMemory(t *testing.T) {
 	claim := raw(MaxPayload+minFrame, 0, nil)[:preludeLen]
 	d := NewDecoder(bytes.NewReader(claim))
-	if _, err := d.Next(); err != io.ErrUnexpectedEOF {
+	if _, err := d.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
 	}
 	if cap(d.buf) > 2*readStep {

@@ -218,15 +218,18 @@ func (i *Identity) time() time.Time { return i.now().UTC().Truncate(time.Microse
 
 var (
 	namePattern = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
-	pathPattern = regexp.MustCompile(`^/([\x21-\x7E]{0,510}/)?$`)
+	pathText    = regexp.MustCompile(`^/([\x21-\x7E]*/)?$`)
 )
+
+// isPath counts the length apart, for the reason at tagText.
+func isPath(s string) bool { return len(s) <= 512 && pathText.MatchString(s) }
 
 func (i *Identity) newUser(account, name, path string, policies []string) (User, error) {
 	path = cmp.Or(path, "/")
 	if !namePattern.MatchString(name) {
 		return User{}, fmt.Errorf("%w: user name %q", ErrInvalid, name)
 	}
-	if !pathPattern.MatchString(path) {
+	if !isPath(path) {
 		return User{}, fmt.Errorf("%w: path %q", ErrInvalid, path)
 	}
 	id, err := newUniqueID(i.random, prefixUser)
@@ -294,7 +297,7 @@ func (i *Identity) UpdateUser(ctx context.Context, account, name, newName, newPa
 	if newName != "" && !namePattern.MatchString(newName) {
 		return fmt.Errorf("%w: user name %q", ErrInvalid, newName)
 	}
-	if newPath != "" && !pathPattern.MatchString(newPath) {
+	if newPath != "" && !isPath(newPath) {
 		return fmt.Errorf("%w: path %q", ErrInvalid, newPath)
 	}
 	return i.update(ctx, func(s *Snapshot) ([]Record, error) {

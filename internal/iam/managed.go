@@ -41,7 +41,7 @@ func (i *Identity) CreatePolicy(ctx context.Context, in PolicyInput) (ManagedPol
 	if !policyNamePattern.MatchString(m.Name) {
 		return ManagedPolicy{}, fmt.Errorf("%w: policy name %q", ErrInvalid, m.Name)
 	}
-	if !pathPattern.MatchString(m.Path) {
+	if !isPath(m.Path) {
 		return ManagedPolicy{}, fmt.Errorf("%w: path %q", ErrInvalid, m.Path)
 	}
 	if err := checkTags(m.Tags); err != nil {

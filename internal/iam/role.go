@@ -49,7 +49,7 @@ func (i *Identity) CreateRole(ctx context.Context, in RoleInput) (Role, error) {
 	if !namePattern.MatchString(r.Name) {
 		return Role{}, fmt.Errorf("%w: role name %q", ErrInvalid, r.Name)
 	}
-	if !pathPattern.MatchString(r.Path) {
+	if !isPath(r.Path) {
 		return Role{}, fmt.Errorf("%w: path %q", ErrInvalid, r.Path)
 	}
 	if err := cmp.Or(checkMaxSession(r.MaxSession), checkTags(r.Tags)); err != nil {
@@ -219,7 +219,7 @@ func (i *Identity) CreateGroup(ctx context.Context, account, name, path string) 
 	if !groupNamePattern.MatchString(name) {
 		return Group{}, fmt.Errorf("%w: group name %q", ErrInvalid, name)
 	}
-	if !pathPattern.MatchString(g.Path) {
+	if !isPath(g.Path) {
 		return Group{}, fmt.Errorf("%w: path %q", ErrInvalid, g.Path)
 	}
 	var err error
@@ -250,7 +250,7 @@ func (i *Identity) UpdateGroup(ctx context.Context, account, name, newName, newP
 	if newName != "" && !groupNamePattern.MatchString(newName) {
 		return fmt.Errorf("%w: group name %q", ErrInvalid, newName)
 	}
-	if newPath != "" && !pathPattern.MatchString(newPath) {
+	if newPath != "" && !isPath(newPath) {
 		return fmt.Errorf("%w: path %q", ErrInvalid, newPath)
 	}
 	return i.update(ctx, func(s *Snapshot) ([]Record, error) {

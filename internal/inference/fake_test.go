@@ -173,7 +173,7 @@ func runtime(f *fake, rec Recorder) *Runtime {
 		},
 		Recorder: rec,
 		NewID:    func(int) string { n++; return fmt.Sprintf("ID%d", n) },
-		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:      slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -313,7 +313,7 @@ func BenchmarkConverseStreamDelta(b *testing.B) {
 }
 
 func BenchmarkConverse(b *testing.B) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	f := &fake{result: answer("Quartz")}
 	rt := runtime(f, nil)
 	in := &input{ModelId: novaID, Messages: hi()}

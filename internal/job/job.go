@@ -290,8 +290,9 @@ func (s snooze) Error() string  { return fmt.Sprintf("job: put off for %v", s.d)
 func (d discard) Error() string { return d.err.Error() }
 func (d discard) Unwrap() error { return d.err }
 
-// Snooze, returned by Run, puts the job off without counting the attempt.
+// Snooze makes the error by which Run puts its job off without counting the attempt.
 func Snooze(d time.Duration) error { return snooze{d} }
 
-// Discard, returned by Run, fails the job for good, whatever attempts are left.
+// Discard makes the error by which Run fails its job for good, whatever attempts are
+// left.
 func Discard(err error) error { return discard{err} }

@@ -135,7 +135,7 @@ type invocations struct {
 
 func (v *invocations) init() {
 	v.seed = maphash.MakeSeed()
-	v.lanes = min(16, 1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1))) //nolint:gosec // ≥ 0
+	v.lanes = min(16, 1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)))
 	for m, d := range metrics {
 		v.descs[m] = prometheus.NewDesc("outcrop_bedrock_"+d.prom, d.help, []string{"account", "region", "model_id"}, nil)
 	}
@@ -151,7 +151,7 @@ func (r *Registry) Record(i *Invocation) {
 	s := r.invocations.series(seriesKey{i.Account, i.Region, i.Model})
 	l := &s.lanes[0]
 	if len(s.lanes) > 1 {
-		l = &s.lanes[rand.Uint32()&uint32(len(s.lanes)-1)] //nolint:gosec // spreads load, no secret
+		l = &s.lanes[rand.Uint32()&uint32(len(s.lanes)-1)]
 	}
 	minute := at.Unix() / 60
 	l.mu.Lock()

@@ -104,7 +104,7 @@ func index(v float64) int {
 		return 0
 	}
 	b := math.Float64bits(v)
-	return min(1+int(b>>52-1023)*8+int(b>>49&7), len(hist{})-1) //nolint:gosec // the exponent of v ≥ 1
+	return min(1+int(b>>52-1023)*8+int(b>>49&7), len(hist{})-1)
 }
 
 // upper returns the end of a bucket; bucket i holds values in [upper(i-1), upper(i)).

@@ -20,7 +20,7 @@ func combineHex(poly uint64, width int, a, b string, lenB int64) string {
 	}
 	c := combine(poly, width, x, y, lenB)
 	if width == 32 {
-		return hex32(uint32(c)) //nolint:gosec // width 32
+		return hex32(uint32(c))
 	}
 	return hex64(c)
 }

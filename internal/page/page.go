@@ -47,7 +47,7 @@ func Optional(token string) *string {
 // KeySize is the length of a Signer's key in bytes.
 const KeySize = 32
 
-// ErrToken: the token is forged, damaged or belongs to another query.
+// ErrToken says that the token is forged, damaged or belongs to another query.
 var ErrToken = errors.New("page: invalid token")
 
 // Signer makes and checks page tokens. The zero Signer refuses every token.

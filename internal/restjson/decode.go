@@ -85,12 +85,13 @@ func (d *decoder) value(n *node, p unsafe.Pointer) bool {
 		}
 		*(*[]byte)(p) = bytes.Clone(d.data[start:d.i])
 		return true
+	default:
+		b, ok := d.scalar(n, p)
+		if b != 0 {
+			d.report(n, p, b)
+		}
+		return ok
 	}
-	b, ok := d.scalar(n, p)
-	if b != 0 {
-		d.report(n, p, b)
-	}
-	return ok
 }
 
 // object decodes a structure or union.
@@ -143,7 +144,7 @@ func (d *decoder) members(n *node, p unsafe.Pointer) (seen uint64, ok bool) {
 		if !ok {
 			return 0, false
 		}
-		i := -1
+		var i int
 		if next < len(n.fields) && n.fields[next].m.Wire == string(name) && n.fields[next].m.In == api.Body {
 			i = next
 		} else {
@@ -241,7 +242,7 @@ func (d *decoder) list(n *node, p unsafe.Pointer) bool {
 func (d *decoder) element(n *node, p unsafe.Pointer, at step) (broken, bool) {
 	d.push(at)
 	var b broken
-	ok := true
+	var ok bool
 	switch {
 	case d.peek() == 'n':
 		ok = d.word("null")
@@ -418,17 +419,19 @@ func (d *decoder) scalar(n *node, p unsafe.Pointer) (broken, bool) {
 			if !ok {
 				return 0, false
 			}
-			return 0, d.timestamp(n, p, string(b))
+			return 0, d.timestamp(p, string(b))
 		case c == '-' || c >= '0' && c <= '9':
 			text, _, ok := d.number()
 			if !ok {
 				return 0, false
 			}
-			return 0, d.timestamp(n, p, string(text))
+			return 0, d.timestamp(p, string(text))
 		}
 		return 0, d.wrong(n)
+
+	default:
+		panic("BUG: scalar of kind " + strconv.Itoa(int(n.kind)))
 	}
-	panic("BUG: scalar of kind " + strconv.Itoa(int(n.kind)))
 }
 
 // short cuts a number for a message.

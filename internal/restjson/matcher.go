@@ -67,6 +67,7 @@ func classOf(expr string) *class {
 		c.min, c.max, re = re.Min, re.Max, re.Sub[0]
 	case syntax.OpQuest:
 		c.min, c.max, re = 0, 1, re.Sub[0]
+	default: // once; below is told whether it is a class at all
 	}
 	for re.Op == syntax.OpCapture {
 		re = re.Sub[0]

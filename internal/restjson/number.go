@@ -93,7 +93,7 @@ func appendTime(buf []byte, t time.Time) []byte {
 	return t.UTC().AppendFormat(buf, "2006-01-02T15:04:05.000000Z")
 }
 
-func (d *decoder) timestamp(n *node, p unsafe.Pointer, s string) bool {
+func (d *decoder) timestamp(p unsafe.Pointer, s string) bool {
 	t, ok := parseTime(s)
 	if !ok {
 		return d.fail("Invalid timestamp %q%s: expected ISO 8601 such as 2026-01-31T12:00:00Z, or seconds since 1970", short([]byte(s)), d.at())

@@ -295,9 +295,10 @@ func (d *decoder) plain(n *node, p unsafe.Pointer, value string) (broken, bool) 
 		*(*float64)(p) = v
 		return n.checkNumber(v), true
 	case api.Timestamp:
-		return 0, d.timestamp(n, p, value)
+		return 0, d.timestamp(p, value)
+	default:
+		panic("BUG: " + n.shape.Name + " cannot travel outside of a body")
 	}
-	panic("BUG: " + n.shape.Name + " cannot travel outside of a body")
 }
 
 // unescape resolves percent-encoding once. In a query '+' is a space.

@@ -109,6 +109,7 @@ func plainText(n *node, p unsafe.Pointer) string {
 		}, *(*string)(p))
 	case api.Timestamp:
 		return (*time.Time)(p).UTC().Format(http.TimeFormat)
+	default:
+		return n.java(p, 0)
 	}
-	return n.java(p, 0)
 }

@@ -149,10 +149,12 @@ func (c *checker) reportInner(n *node, p unsafe.Pointer, inner *node, what strin
 // constraint returns the text of one constraint of n, "" when it has none.
 func (n *node) constraint(bit broken) string {
 	sh := n.shape
-	what := "length"
+	var what string
 	switch n.kind {
 	case api.Integer, api.Long, api.Float, api.Double:
 		what = "value"
+	default:
+		what = "length"
 	}
 	switch {
 	case bit == tooLong && sh.HasMax:
@@ -237,8 +239,9 @@ func (n *node) java(p unsafe.Pointer, depth int) string {
 		}
 		slices.Sort(parts)
 		return "{" + strings.Join(parts, ", ") + "}"
+	default:
+		return n.shape.Name
 	}
-	return n.shape.Name
 }
 
 // checkString returns the constraints of n that s breaks. Lengths count Unicode

@@ -122,10 +122,13 @@ func hasWord(b []byte, word string) bool {
 }
 
 // newCgroup makes the group of one jail; nil when there can be none.
-func newCgroup(l Limits) *cgroup { return cgroupHome().child(l, 0) }
+func newCgroup(s Spec) *cgroup { return cgroupHome().child(s) }
 
-// child makes a group below home. scratch is not yet known to limit anything.
-func (home cgroup) child(l Limits, _ int64) *cgroup {
+// child makes a group below home.
+func (home cgroup) child(s Spec) *cgroup {
+	// Where the kernel ends a jail: its memory, the stage, and the files in the
+	// scratch, which count as memory.
+	hard := s.Limits.Memory + s.Scratch + 32<<20
 	name := fmt.Sprintf("outcrop-%d-%d", os.Getpid(), cgroupSerial.Add(1))
 	g := &cgroup{v2: home.v2}
 	put := func(dir, file string, n int64) bool {
@@ -138,11 +141,11 @@ func (home cgroup) child(l Limits, _ int64) *cgroup {
 			if home.v2 {
 				limit, swap = "memory.max", "memory.swap.max"
 			}
-			if put(dir, limit, l.hardMemory()) {
+			if put(dir, limit, hard) {
 				if home.v2 {
 					put(dir, swap, 0)
 				} else {
-					put(dir, swap, l.hardMemory())
+					put(dir, swap, hard)
 				}
 				g.memory = dir
 			} else {
@@ -153,7 +156,7 @@ func (home cgroup) child(l Limits, _ int64) *cgroup {
 	if home.pids != "" && (!home.v2 || g.memory != "") {
 		dir := filepath.Join(home.pids, name)
 		if home.v2 || os.Mkdir(dir, 0o755) == nil {
-			if put(dir, "pids.max", int64(l.Pids)+stageThreads) {
+			if put(dir, "pids.max", int64(s.Limits.Pids)+stageThreads) {
 				g.pids = dir
 			} else if !home.v2 {
 				_ = os.Remove(dir)
@@ -168,10 +171,6 @@ func (home cgroup) child(l Limits, _ int64) *cgroup {
 
 // stageThreads are the stage's own, counted with the jail's.
 const stageThreads = 12
-
-// hardMemory is where the kernel ends a jail: the limit, the stage, and files in
-// the scratch, which count as memory.
-func (l Limits) hardMemory() int64 { return l.Memory + l.FileSize + 32<<20 }
 
 func (g *cgroup) limitsMemory() bool { return g != nil && g.memory != "" }
 

@@ -96,7 +96,7 @@ func (s *stage) root() error {
 
 	// The new root covers /tmp, which no longer matters: all that will be shown
 	// is in our hands.
-	if err := unix.Mount("root", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096"); err != nil {
+	if err := unix.Mount("outcrop-root", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096"); err != nil {
 		return fmt.Errorf("new root: %w", err)
 	}
 	const top = "/tmp"
@@ -121,7 +121,7 @@ func (s *stage) root() error {
 			return err
 		}
 	}
-	if err := unix.Mount("scratch", top+"/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV,
+	if err := unix.Mount("outcrop-scratch", top+"/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV,
 		fmt.Sprintf("mode=01777,size=%d,nr_inodes=%d", s.Scratch, max(1024, s.Scratch>>12))); err != nil {
 		return fmt.Errorf("scratch: %w", err)
 	}
@@ -230,7 +230,7 @@ func (s *stage) proc(at string) error {
 		if _, err := os.Stat(p); err != nil {
 			continue
 		}
-		if err := unix.Mount("masked", p, "tmpfs", flags|unix.MS_RDONLY, "size=0,mode=0555"); err != nil && !notFound(err) {
+		if err := unix.Mount("outcrop-masked", p, "tmpfs", flags|unix.MS_RDONLY, "size=0,mode=0555"); err != nil && !notFound(err) {
 			return fmt.Errorf("mask %s: %w", name, err)
 		}
 	}

@@ -86,6 +86,9 @@ func (s Spec) withDefaults() (Spec, error) {
 	if s.Scratch < 0 || l.Memory < 0 || l.CPU < 0 || l.Wall < 0 || l.Pids < 0 || l.OpenFiles < 0 || l.FileSize < 0 {
 		return s, errors.New("sandbox: a negative limit makes no sense")
 	}
+	if len(s.Listen) > 16 {
+		return s, errors.New("sandbox: more than 16 sockets")
+	}
 	files := make([]Bind, len(s.Files))
 	for i, b := range s.Files {
 		b.Target = path.Clean(cmp.Or(b.Target, b.Source))

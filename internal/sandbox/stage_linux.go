@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -51,7 +52,12 @@ func Main() bool {
 		return false
 	}
 	runtime.LockOSThread() // capabilities and walls are properties of a thread
-	unix.CloseOnExec(controlFD)
+	// Also what the server itself has inherited without knowing: a shell's files
+	// and pipes have come this way.
+	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		fmt.Fprintln(os.Stderr, "jail: close inherited files:", err)
+		os.Exit(1)
+	}
 	os.Exit(runStage())
 	return true
 }
@@ -79,9 +85,12 @@ func runStage() int {
 	// process everything inside ends.
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0)
 	go func() {
-		_, _ = unix.Read(controlFD, make([]byte, 1))
+		_, _ = control{}.Read(make([]byte, 1))
 		os.Exit(1)
 	}()
+	// The collector was off while there was hurry. What is left of starting this
+	// binary must not stay in memory beside every program.
+	go debug.FreeOSMemory()
 	return reap(pid)
 }
 
@@ -120,23 +129,34 @@ func (s *stage) build() (pid int, err error) {
 
 // hear reads the order.
 func (s *stage) hear() error {
-	in := os.NewFile(controlFD, "control")
 	head := make([]byte, 4)
-	if _, err := io.ReadFull(in, head); err != nil {
+	if _, err := io.ReadFull(control{}, head); err != nil {
 		return fmt.Errorf("no order came: %w", err)
 	}
 	body := make([]byte, min(binary.BigEndian.Uint32(head), 16<<20))
-	if _, err := io.ReadFull(in, body); err != nil {
+	if _, err := io.ReadFull(control{}, body); err != nil {
 		return fmt.Errorf("half an order came: %w", err)
 	}
-	// The file object stays reachable for the life of the stage; closing it would
-	// close the control socket.
-	runtime.SetFinalizer(in, nil)
-	kept = in
 	return json.Unmarshal(body, &s.order)
 }
 
-var kept *os.File
+// control reads the stage's socket. It is no os.File, whose end would close it.
+type control struct{}
+
+func (control) Read(b []byte) (int, error) {
+	for {
+		n, err := unix.Read(controlFD, b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
 
 // answer tells the server how it went, with the listeners.
 func (s *stage) answer(err error) {

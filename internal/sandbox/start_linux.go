@@ -92,7 +92,7 @@ func startStage(ctx context.Context, spec Spec, p *Process, probe bool) (reply, 
 	_ = theirs.Close()
 	kill := sync.OnceFunc(func() { _ = cmd.Process.Kill() })
 
-	box := newCgroup(spec.Limits)
+	box := newCgroup(spec)
 	rep, err := func() (reply, error) {
 		stop := context.AfterFunc(ctx, kill)
 		defer stop()

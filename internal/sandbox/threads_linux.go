@@ -10,6 +10,7 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
 // unsafePointer gives the address of a constant, NUL-terminated text.
@@ -23,7 +24,9 @@ func dropAll() error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	// Pid 0 in the header is the calling thread, so that one header serves all.
-	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&none[0])), 0)
+	// psx also works in a binary with C in it, where syscall.AllThreadsSyscall
+	// does not.
+	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&none[0])), 0)
 	runtime.KeepAlive(&hdr)
 	runtime.KeepAlive(&none)
 	if errno != 0 {

@@ -28,6 +28,7 @@ type watcher struct {
 
 	mu        sync.Mutex
 	now, peak int64
+	looked    time.Time
 }
 
 func watch(pid int, limit int64, box *cgroup, over func()) *watcher {
@@ -72,18 +73,24 @@ func (w *watcher) look() int64 {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.now, w.peak = sum, max(w.peak, sum)
+	w.now, w.peak, w.looked = sum, max(w.peak, sum), time.Now()
 	return sum
 }
 
 // last measures when the end is near, so that short programs have a number too.
 func (w *watcher) last() { w.look() }
 
+// memory is never older than a tenth of a second; asking more often costs nothing.
 func (w *watcher) memory() (now, peak int64) {
+	w.mu.Lock()
+	old := time.Since(w.looked) > 100*time.Millisecond
+	w.mu.Unlock()
 	select {
 	case <-w.quit:
 	default:
-		w.look()
+		if old {
+			w.look()
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

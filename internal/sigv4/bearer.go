@@ -59,8 +59,9 @@ func (v *Verifier) verifyShortTerm(ctx context.Context, token string) (Result, *
 			return Result{}, &Error{Reason: BearerExpired, Form: q.form, AccessKeyID: q.AccessKeyID, Message: "Bearer Token has expired"}
 		case LookupFailed:
 			return Result{}, err
+		default:
+			return Result{}, badBearer(q.form, q.AccessKeyID)
 		}
-		return Result{}, badBearer(q.form, q.AccessKeyID)
 	}
 	return Result{Form: q.form, AccessKeyID: q.AccessKeyID, Date: q.date, Region: q.Region, Service: q.Service,
 		Principal: key.Principal, Temporary: key.Temporary, SignedHeaders: q.signed, Payload: unsignedPayload}, nil

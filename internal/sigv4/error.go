@@ -128,8 +128,9 @@ func (e *Error) Code(d Dialect) (code string, status int) {
 		return string(kind), http.StatusBadRequest
 	case apierr.InternalServer:
 		return string(kind), http.StatusInternalServerError
+	default:
+		return string(kind), http.StatusForbidden
 	}
-	return string(kind), http.StatusForbidden
 }
 
 type code struct {

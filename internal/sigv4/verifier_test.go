@@ -84,7 +84,7 @@ func TestWhatWeSignWeVerify(t *testing.T) {
 				Sign(r, c, "eu-central-1", service, noon.Add(-14*time.Minute), HashPayload([]byte(body)))
 				res, err := v.Verify(served(t, r), Payload{Bytes: []byte(body)})
 				if err != nil {
-					t.Fatalf("%s %s: %v\n%s", service, target, err, err.(*Error).CanonicalRequest)
+					t.Fatalf("%s %s: %v\n%s", service, target, err, canonicalOf(err))
 				}
 				if res.Service != service || res.Region != "eu-central-1" || res.Temporary != (c.SessionToken != "") {
 					t.Fatalf("%+v", res)
@@ -93,7 +93,7 @@ func TestWhatWeSignWeVerify(t *testing.T) {
 				r = newTestRequest(t, "PUT", target, "")
 				Presign(r, c, "eu-central-1", service, noon.Add(-time.Hour), 2*time.Hour, "")
 				if res, err = v.Verify(served(t, r), Payload{}); err != nil {
-					t.Fatalf("presigned %s %s: %v\n%s", service, target, err, err.(*Error).CanonicalRequest)
+					t.Fatalf("presigned %s %s: %v\n%s", service, target, err, canonicalOf(err))
 				}
 				if res.Form != FormQuery {
 					t.Fatalf("%+v", res)
@@ -488,7 +488,7 @@ func FuzzAgainstSDK(f *testing.F) {
 		}
 		v := verifierAt(t, noon)
 		if _, err := v.Verify(served(t, r), Payload{Bytes: []byte(body)}); err != nil {
-			t.Fatalf("%v\nuri %s\n%s", err, r.URL.RequestURI(), err.(*Error).CanonicalRequest)
+			t.Fatalf("%v\nuri %s\n%s", err, r.URL.RequestURI(), canonicalOf(err))
 		}
 		if !s3 || !presign {
 			if _, err := v.Verify(served(t, r), Payload{Bytes: []byte(body + "x")}); err == nil {

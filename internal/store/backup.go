@@ -25,9 +25,10 @@ const (
 )
 
 var (
-	// ErrNotEmpty: the target of a backup or restore holds something already.
+	// ErrNotEmpty says that the target of a backup or restore holds something already.
 	ErrNotEmpty = errors.New("store: target folder is not empty")
-	// ErrBackupDamaged: the folder is no complete backup, or a file in it changed.
+	// ErrBackupDamaged says that the folder is no complete backup, or that a file in
+	// it changed.
 	ErrBackupDamaged = errors.New("store: backup is damaged or incomplete")
 )
 

@@ -104,7 +104,7 @@ type prepared map[string]*sql.Stmt
 func (p *prepared) prepare(ctx context.Context, db *sql.DB, d Dialect, queries []string) error {
 	*p = make(prepared, len(queries))
 	for _, q := range queries {
-		st, err := db.PrepareContext(ctx, d.Rebind(q))
+		st, err := db.PrepareContext(ctx, d.Rebind(q)) //nolint:sqlclosecheck // close ends it
 		if err != nil {
 			return fmt.Errorf("prepare %.40q: %w", q, err)
 		}

@@ -15,7 +15,7 @@ type Tx struct {
 	// whole microseconds. Life cycles and TTLs use it; leases use Clock.
 	Now time.Time
 
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // a Tx lives exactly as long as the Update or View that the context was given to
 	store    *Store
 	raw      *sql.Tx
 	ready    *prepared
@@ -52,7 +52,7 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	var res sql.Result
 	var err error
 	if st, ok := (*tx.ready)[query]; ok {
-		res, err = tx.raw.StmtContext(tx.ctx, st).ExecContext(tx.ctx, args...)
+		res, err = tx.raw.StmtContext(tx.ctx, st).ExecContext(tx.ctx, args...) //nolint:sqlclosecheck // the transaction's end closes it
 	} else {
 		res, err = tx.raw.ExecContext(tx.ctx, tx.store.dialect.Rebind(query), args...)
 	}
@@ -91,7 +91,7 @@ func (tx *Tx) QueryRow(query string, args []any, dest ...any) error {
 	}
 	var row *sql.Row
 	if st, ok := (*tx.ready)[query]; ok {
-		row = tx.raw.StmtContext(tx.ctx, st).QueryRowContext(tx.ctx, args...)
+		row = tx.raw.StmtContext(tx.ctx, st).QueryRowContext(tx.ctx, args...) //nolint:sqlclosecheck // the transaction's end closes it
 	} else {
 		row = tx.raw.QueryRowContext(tx.ctx, tx.store.dialect.Rebind(query), args...)
 	}

@@ -3,7 +3,6 @@
 package crash
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -146,6 +145,3 @@ func mustMarshal(v any) []byte {
 	}
 	return b
 }
-
-// lines reads lines of a pipe.
-func lines(f *os.File) *bufio.Scanner { return bufio.NewScanner(f) }

@@ -23,9 +23,9 @@ func hasSiblings(n *node) bool {
 
 // resolve replaces a $ref with siblings and allOf by the schema that they are
 // together; other schemas come back as they are.
-func (c *compiler) resolve(n *node, depth int) *node { return c.resolveN(n, depth, 0) }
+func (c *compiler) resolve(n *node) *node { return c.resolveN(n, 0) }
 
-func (c *compiler) resolveN(n *node, depth, merges int) *node {
+func (c *compiler) resolveN(n *node, merges int) *node {
 	if n == nil || n.kind != isObject {
 		return n
 	}
@@ -38,7 +38,9 @@ func (c *compiler) resolveN(n *node, depth, merges int) *node {
 		delete(base.members, k)
 		base.keys = slices.DeleteFunc(base.keys, func(s string) bool { return s == k })
 	}
-	if merges >= maxMerges {
+	// Parts that name the whole again double the work at each level, so that depth
+	// alone is no bound.
+	if merges >= maxMerges || c.b.work > maxWork {
 		return base
 	}
 	parts := all
@@ -51,7 +53,7 @@ func (c *compiler) resolveN(n *node, depth, merges int) *node {
 	// inheritance, and the parts in their order.
 	out := &node{kind: isObject, members: map[string]*node{}}
 	for _, p := range parts[:min(len(parts), 64)] {
-		if p = c.resolveN(p, depth, merges+1); p != nil && p.kind == isObject {
+		if p = c.resolveN(p, merges+1); p != nil && p.kind == isObject {
 			if m := c.merge(out, p, merges+1); m != nil {
 				out = m
 			}
@@ -75,6 +77,7 @@ func (c *compiler) merge(a, b *node, merges int) *node {
 	if b == nil || b.kind != isObject {
 		return a
 	}
+	c.b.work += 1 + len(a.keys) + len(b.keys)
 	out := a.clone()
 	for _, k := range b.keys {
 		v, have := b.members[k], out.get(k)
@@ -97,10 +100,11 @@ func (c *compiler) merge(a, b *node, merges int) *node {
 			if have.kind != isObject || v.kind != isObject {
 				continue
 			}
+			c.b.work += len(have.keys) + len(v.keys)
 			p := have.clone()
 			for _, name := range v.keys {
 				if old := p.get(name); old != nil && merges < maxMerges {
-					joined := c.merge(c.resolveN(old, 0, merges+1), c.resolveN(v.members[name], 0, merges+1), merges+1)
+					joined := c.merge(c.resolveN(old, merges+1), c.resolveN(v.members[name], merges+1), merges+1)
 					if joined == nil {
 						joined = v.members[name]
 					}
@@ -113,11 +117,17 @@ func (c *compiler) merge(a, b *node, merges int) *node {
 		case "required":
 			r := &node{kind: isArray, items: slices.Clone(have.list())}
 			r.items = append(r.items, v.list()...)
+			c.b.work += len(r.items)
 			out.set(k, r)
 		case "enum":
+			c.b.work += len(have.list()) + len(v.list())
+			allowed := make(map[string]bool, len(v.list()))
+			for _, y := range v.list() {
+				allowed[y.json()] = true
+			}
 			var both []*node
 			for _, x := range have.list() {
-				if slices.ContainsFunc(v.list(), func(y *node) bool { return x.json() == y.json() }) {
+				if allowed[x.json()] {
 					both = append(both, x)
 				}
 			}

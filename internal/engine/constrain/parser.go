@@ -228,7 +228,7 @@ func (p *Parser) run(emit func(engine.Delta) error) error {
 		var err error
 		switch p.state {
 		case atStart:
-			more, err = p.start(emit)
+			more = p.start()
 		case inThought:
 			more, err = p.thought(emit)
 		case inText:
@@ -240,7 +240,7 @@ func (p *Parser) run(emit func(engine.Delta) error) error {
 		case inTail:
 			more = p.afterArguments()
 		case afterCall:
-			more, err = p.betweenCalls(emit)
+			more = p.betweenCalls()
 		}
 		if err != nil || !more {
 			return err
@@ -259,10 +259,10 @@ func (p *Parser) pass(emit func(engine.Delta) error, n int) error {
 }
 
 // start decides by the first character that is no space.
-func (p *Parser) start(emit func(engine.Delta) error) (bool, error) {
+func (p *Parser) start() bool {
 	i := skipSpace(p.buf, 0)
 	if i == len(p.buf) {
-		return false, nil
+		return false
 	}
 	rest := p.buf[i:]
 	if full, part := match(rest, thinkTag); full || part {
@@ -270,26 +270,26 @@ func (p *Parser) start(emit func(engine.Delta) error) (bool, error) {
 			p.drop(i + len(thinkTag))
 			p.state = inThought
 		}
-		return full, nil
+		return full
 	}
 	p.state = inText
 	if !p.tools || p.ForbidCalls {
-		return true, nil
+		return true
 	}
 	bare := rest[0] == '{' || rest[0] == '[' || rest[0] == '`'
 	if bare && len(p.req.ResultSchema) > 0 {
-		return true, nil // a bare object is the result
+		return true // a bare object is the result
 	}
 	full, part := matchAny(rest, openTags)
 	if part && !full {
 		p.state = atStart
-		return false, nil
+		return false
 	}
 	if bare || full {
 		p.drop(i)
 		p.begin(false)
 	}
-	return true, nil
+	return true
 }
 
 // begin makes the front of the buffer a candidate.
@@ -452,7 +452,7 @@ func pending(part bool) verdict {
 
 // betweenCalls follows the end of a call: another one, the end of the wrapper,
 // or text.
-func (p *Parser) betweenCalls(emit func(engine.Delta) error) (bool, error) {
+func (p *Parser) betweenCalls() bool {
 	i := skipSpace(p.buf, 0)
 	if p.open.doubled && i < len(p.buf) && p.buf[i] == '}' {
 		p.open.doubled = false
@@ -466,14 +466,14 @@ func (p *Parser) betweenCalls(emit func(engine.Delta) error) (bool, error) {
 	}
 	p.drop(i)
 	if len(p.buf) == 0 {
-		return false, nil
+		return false
 	}
 	if full, part := matchAny(p.buf, closeTags); full || part {
 		if full {
 			p.drop(bytes.IndexByte(p.buf, '>') + 1)
 			p.open.tag = false
 		}
-		return full, nil
+		return full
 	}
 	if p.open.fence {
 		if full, part := match(p.buf, fenceMark); full || part {
@@ -481,7 +481,7 @@ func (p *Parser) betweenCalls(emit func(engine.Delta) error) (bool, error) {
 				p.drop(len(fenceMark))
 				p.open.fence = false
 			}
-			return full, nil
+			return full
 		}
 	}
 	full, part := matchAny(p.buf, openTags)
@@ -490,12 +490,12 @@ func (p *Parser) betweenCalls(emit func(engine.Delta) error) (bool, error) {
 	case full || bare && (len(p.req.ResultSchema) == 0 || p.open.tag):
 		p.begin(false)
 	case part:
-		return false, nil
+		return false
 	default:
 		p.open = wrapper{}
 		p.state = inText
 	}
-	return true, nil
+	return true
 }
 
 // ended closes the running call.

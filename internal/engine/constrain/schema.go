@@ -17,14 +17,15 @@ const (
 	maxRepeat = 512
 	maxProps  = 256
 	maxMerges = 12
+	maxWork   = 1 << 17
 )
 
 // builder collects the rules of one grammar.
 type builder struct {
 	rules map[string]string
-	order []string
 	next  int
 	bytes int
+	work  int // members looked at by merges
 }
 
 func newBuilder() *builder {
@@ -138,7 +139,7 @@ func (b *builder) schema(raw json.RawMessage, arguments bool) string {
 	if arguments {
 		only := &node{kind: isObject, members: map[string]*node{}}
 		only.set("type", &node{kind: isScalar, scalar: "object"})
-		n = c.merge(c.resolve(root, 0), only, 0)
+		n = c.merge(c.resolve(root), only, 0)
 		if p := n.get("properties"); p != nil && p.kind == isObject && len(p.keys) == 0 && simple(n) {
 			return literal("{}") // a tool that says it takes nothing
 		}
@@ -213,7 +214,7 @@ func (c *compiler) value(n *node, depth int, owner string) string {
 	if ref := n.get("$ref").str(); ref != "" && !hasSiblings(n) {
 		return c.ref(ref, depth, owner)
 	}
-	n = c.resolve(n, depth)
+	n = c.resolve(n)
 	if alt := c.literals(n); alt != "" {
 		return alt
 	}
@@ -352,7 +353,7 @@ func (c *compiler) either(n *node, key string, list []*node, depth int, owner st
 	}
 	for _, alt := range list {
 		if !alone {
-			if alt = c.merge(base, c.resolve(alt, depth), 0); alt == nil {
+			if alt = c.merge(base, c.resolve(alt), 0); alt == nil {
 				continue
 			}
 		}

@@ -2,8 +2,10 @@ package constrain
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/engine"
 )
@@ -160,6 +162,39 @@ func TestSchemaSizeIsBounded(t *testing.T) {
 		if len(src) > 2*maxBytes {
 			t.Errorf("%s: %d bytes", name, len(src))
 		}
+	}
+}
+
+// A schema that names itself again and again must not cost its reader hours: what
+// is merged is bounded, however it is nested.
+func TestSchemaWorkIsBounded(t *testing.T) {
+	itself := strings.TrimSuffix(strings.Repeat(`{"$ref":"#"},`, 64), ",")
+	values := make([]string, 20_000)
+	for i := range values {
+		values[i] = `"` + strings.Repeat("x", 8) + strconv.Itoa(i) + `"`
+	}
+	enum := `{"enum":[` + strings.Join(values, ",") + `]}`
+	for name, s := range map[string]string{
+		"parts that are the whole":    `{"type":"object","allOf":[` + itself + `]}`,
+		"members that are the whole":  `{"type":"object","properties":{"a":{"allOf":[` + itself + `]}},"allOf":[` + itself + `]}`,
+		"lists that double":           `{"type":"object","required":["a","b"],"allOf":[` + itself + `]}`,
+		"values that both must allow": `{"type":"object","properties":{"a":{"allOf":[` + enum + `,` + enum + `]}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				b := newBuilder()
+				if expr := b.schema(json.RawMessage(s), true); expr == "" {
+					t.Error("no expression")
+				}
+			}()
+			select {
+			case <-done:
+			case <-time.After(20 * time.Second): // a fraction of a second when it is bounded
+				t.Fatal("the schema is still being read")
+			}
+		})
 	}
 }
 

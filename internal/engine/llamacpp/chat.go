@@ -49,7 +49,7 @@ func (j *job) chatBody() (map[string]any, error) {
 		"timings_per_token": true, "return_progress": true,
 	}
 	tools := wire.Tools(j.req)
-	choice := "auto"
+	var choice string
 	switch j.req.ToolChoice.Mode {
 	case engine.ToolAny:
 		choice = "required"
@@ -67,6 +67,8 @@ func (j *job) chatBody() (map[string]any, error) {
 		if tools = named; len(tools) == 0 {
 			return nil, &engine.Error{Kind: engine.BadRequest, Message: "the tool that must be called is not offered"}
 		}
+	default:
+		choice = "auto"
 	}
 	if len(tools) > 0 {
 		body["tools"], body["tool_choice"], body["parallel_tool_calls"] = tools, choice, true

@@ -2,6 +2,7 @@ package llamacpp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -158,7 +159,7 @@ func (e *Engine) embedBatch(ctx context.Context, inst *instance, account string,
 	}
 	err := inst.client.call(ctx, http.MethodPost, "/v1/embeddings", map[string]any{"input": input, "encoding_format": "float"}, &out)
 	if err != nil {
-		if context.Cause(ctx) == errStalled {
+		if errors.Is(context.Cause(ctx), errStalled) {
 			return &engine.Error{Kind: engine.TimedOut, Message: fmt.Sprintf("the engine gave no answer for %s", e.cfg.StallTimeout), Err: err}
 		}
 		return inst.fail(ctx, err)

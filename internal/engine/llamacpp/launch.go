@@ -90,6 +90,7 @@ func (l *launch) python(p install.Program) (Command, error) {
 		params["embedding"] = true
 	case engine.Reranker:
 		params["embedding"], cfg["pooling"] = true, "RANK"
+	default: // a chat model generates, which needs no flag
 	}
 	line, err := json.Marshal(cfg)
 	if err != nil {

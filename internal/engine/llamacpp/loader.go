@@ -211,9 +211,7 @@ func (l *loader) run(u *unit, epoch int, adapters []AdapterFile) (*instance, err
 	case <-l.ctx.Done():
 		return nil, &engine.Error{Kind: engine.NotReady, Message: "the engine is stopping"}
 	}
-	if err := l.dismiss(u); err != nil {
-		return nil, err
-	}
+	l.dismiss(u)
 	plan, est, err := l.plan(local)
 	if err != nil {
 		return nil, err
@@ -242,7 +240,7 @@ func (l *loader) run(u *unit, epoch int, adapters []AdapterFile) (*instance, err
 }
 
 // dismiss stops an instance of the unit that is there already but outdated.
-func (l *loader) dismiss(u *unit) error {
+func (l *loader) dismiss(u *unit) {
 	l.mu.Lock()
 	old := u.inst
 	u.inst = nil
@@ -250,7 +248,6 @@ func (l *loader) dismiss(u *unit) error {
 	if old != nil {
 		old.stop()
 	}
-	return nil
 }
 
 // plan sizes a child: the context that was asked for, halved until it fits.

@@ -5,6 +5,7 @@ package llamacpp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"os"
@@ -176,7 +177,7 @@ func TestADroppedCallerEndsARealGeneration(t *testing.T) {
 		}
 		return nil
 	})
-	if err != context.Canceled {
+	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)
 	}
 	begin := time.Now()
@@ -275,7 +276,7 @@ func TestRealEmbeddingsMeanSomething(t *testing.T) {
 
 func asError(t *testing.T, err error) *engine.Error {
 	t.Helper()
-	x, ok := err.(*engine.Error)
+	x, ok := errors.AsType[*engine.Error](err)
 	if !ok {
 		t.Fatalf("error %v (%T) is no *engine.Error", err, err)
 	}

@@ -37,7 +37,6 @@ func (e *Engine) Embed(ctx context.Context, req *engine.EmbedRequest) (*engine.E
 				}
 				vectors, tokens = append(vectors, v), append(tokens, n)
 			}
-			err = nil
 		} else if err != nil {
 			return nil, err
 		}
@@ -77,11 +76,11 @@ func (e *Engine) embed(ctx context.Context, model string, inputs []string) ([][]
 		vectors[d.Index] = v
 	}
 	var size int
-	for i, v := range vectors {
-		if v == nil || len(v) != len(vectors[0]) {
+	for i, text := range inputs {
+		if v := vectors[i]; v == nil || len(v) != len(vectors[0]) {
 			return nil, nil, &engine.Error{Kind: engine.BadOutput, Message: fmt.Sprintf("the endpoint returned no usable vector for input %d", i)}
 		}
-		size += len(inputs[i]) + 1
+		size += len(text) + 1
 	}
 	total := doc.Usage.Prompt
 	if total == 0 {

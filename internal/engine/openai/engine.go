@@ -237,7 +237,7 @@ func (e *Engine) pick(ctx context.Context, name string, kind engine.Kind, config
 }
 
 // flavour is the program behind the endpoint as far as its list tells: vllm,
-// llamacpp, library (Ollama) …
+// llamacpp, library (Ollama) and others.
 func (e *Engine) flavour(ctx context.Context) string {
 	all, err := e.list(ctx)
 	if err != nil || len(all) == 0 {

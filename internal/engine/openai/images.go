@@ -99,22 +99,23 @@ func (e *Engine) Paint(ctx context.Context, req *engine.PaintRequest) (*engine.P
 	return res, nil
 }
 
-func decode(b []byte) (image.Image, string, error) {
+func decode(b []byte) (image.Image, error) {
 	cfg, _, err := image.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if cfg.Width <= 0 || cfg.Height <= 0 || cfg.Width > maxPixels/cfg.Height {
-		return nil, "", fmt.Errorf("an image of %d × %d points", cfg.Width, cfg.Height)
+		return nil, fmt.Errorf("an image of %d × %d points", cfg.Width, cfg.Height)
 	}
-	return image.Decode(bytes.NewReader(b))
+	img, _, err := image.Decode(bytes.NewReader(b))
+	return img, err
 }
 
 func asPNG(b []byte) ([]byte, error) {
 	if bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")) {
 		return b, nil
 	}
-	img, _, err := decode(b)
+	img, err := decode(b)
 	if err != nil {
 		return nil, &engine.Error{Kind: engine.BadOutput, Message: "the image endpoint returned something that is no image", Err: err}
 	}
@@ -239,7 +240,7 @@ func attach(w *multipart.Writer, field, mediaType string, data []byte) error {
 // transparent turns our masks, white where to paint, into OpenAI's, which are
 // transparent there.
 func transparent(mask []byte) ([]byte, error) {
-	img, _, err := decode(mask)
+	img, err := decode(mask)
 	if err != nil {
 		return nil, &engine.Error{Kind: engine.BadRequest, Message: "the mask is no image", Err: err}
 	}

@@ -314,6 +314,7 @@ func (e *Engine) fail(ctx context.Context, r *reply, p *planned, s *sender) erro
 		return &engine.Error{Kind: engine.NotReady, Message: "the script's engine is not ready"}
 	case failBadOutput:
 		return &engine.Error{Kind: engine.BadOutput, Message: "the script's engine answered nonsense"}
+	default: // a crash
 	}
 	n := 0
 	if r.Chunks != nil {

@@ -118,6 +118,7 @@ func (e *Engine) draw(req *engine.PaintRequest, inputs []image.Image, mask image
 	case engine.TextToImage: // the image conditions the drawing: a tint of it shows
 		draw.DrawMask(fresh, fresh.Bounds(), given, image.Point{}, image.NewUniform(color.Alpha{A: 64}), image.Point{}, draw.Over)
 		return fresh
+	default: // a variation: the more strength, the less is left of what was given
 	}
 	strength := req.Strength
 	if strength == 0 && req.Task == engine.Vary {

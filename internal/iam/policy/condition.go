@@ -225,7 +225,7 @@ func parseNet(s string) (netip.Prefix, bool) {
 
 // holds reports whether the condition is true for the request.
 func (c *condition) holds(e *evaluator) bool {
-	values, _ := e.lookup(c.key)
+	values := e.lookup(c.key)
 	if c.base == null {
 		return slices.Contains(c.bools, len(values) == 0)
 	}
@@ -336,6 +336,7 @@ func compare[T int64 | float64](which base, a, b T) bool {
 		return a <= b
 	case 3:
 		return a > b
+	default:
+		return a >= b
 	}
-	return a >= b
 }

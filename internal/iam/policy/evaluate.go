@@ -92,7 +92,6 @@ type evaluator struct {
 	recent [4]struct {
 		key    string
 		values []string
-		ok     bool
 	}
 	next int
 }
@@ -112,32 +111,33 @@ func newEvaluator(r *Request, s *Sets) evaluator {
 	return e
 }
 
-// lookup returns the values of a key in lower case.
-func (e *evaluator) lookup(key string) ([]string, bool) {
+// lookup returns the values of a key in lower case. A key without values is a key
+// that the request does not have.
+func (e *evaluator) lookup(key string) []string {
 	for i := range e.recent {
 		if r := &e.recent[i]; r.key == key {
-			return r.values, r.ok
+			return r.values
 		}
 	}
 	r := &e.recent[e.next%len(e.recent)]
 	e.next++
 	r.key = key
-	r.values, r.ok = e.find(key)
-	return r.values, r.ok
+	r.values = e.find(key)
+	return r.values
 }
 
-func (e *evaluator) find(key string) ([]string, bool) {
+func (e *evaluator) find(key string) []string {
 	if v, ok := e.CallerKeys[key]; ok {
-		return v, true
+		return v
 	}
 	switch key {
 	case "aws:currenttime":
 		if !e.Time.IsZero() {
-			return []string{e.Time.UTC().Format(time.RFC3339)}, true
+			return []string{e.Time.UTC().Format(time.RFC3339)}
 		}
 	case "aws:epochtime":
 		if !e.Time.IsZero() {
-			return []string{strconv.FormatInt(e.Time.Unix(), 10)}, true
+			return []string{strconv.FormatInt(e.Time.Unix(), 10)}
 		}
 	}
 	if e.lower == nil {
@@ -152,14 +152,14 @@ func (e *evaluator) find(key string) ([]string, bool) {
 	}
 	v, ok := e.lower[key]
 	if !ok && key == "aws:resourceaccount" && e.account != "" {
-		return []string{e.account}, true
+		return []string{e.account}
 	}
-	return v, ok
+	return v
 }
 
 // value resolves a variable: a key with one value.
 func (e *evaluator) value(key string) (string, bool) {
-	v, _ := e.lookup(key)
+	v := e.lookup(key)
 	if len(v) != 1 {
 		return "", false
 	}

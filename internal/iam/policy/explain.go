@@ -51,7 +51,7 @@ func (e *evaluator) why(kind Kind, st step, g grant, failed *condition) string {
 	case unresolvedResource:
 		return "a variable in the resource has no value"
 	case otherCondition:
-		values, _ := e.lookup(failed.key)
+		values := e.lookup(failed.key)
 		if len(values) == 0 {
 			return fmt.Sprintf("%s %s: the request has no such key", failed.name(), failed.key)
 		}

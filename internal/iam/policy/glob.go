@@ -310,7 +310,7 @@ func (a *arnGlob) match(parts *[6]string, r *evaluator) (ok, resolved bool) {
 		if g.shape == all {
 			continue
 		}
-		m, resolved := g.shape == exact && parts[i] == g.text, true
+		m := g.shape == exact && parts[i] == g.text
 		if g.shape != exact {
 			if m, resolved = g.match(parts[i], r); !resolved {
 				return false, false

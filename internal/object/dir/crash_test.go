@@ -180,7 +180,7 @@ type state struct {
 // child starts the test binary in a role and hands each line to f until it says stop.
 func child(t *testing.T, dir, role string, f func([]string) (stop bool)) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestCrashChild$", "-test.count=1", "-test.timeout=60s") //nolint:gosec // this test binary
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCrashChild$", "-test.count=1", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), crashEnv+"="+dir, roleEnv+"="+role)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

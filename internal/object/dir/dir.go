@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -233,30 +234,8 @@ func (s *Store) sweepRuns(ctx context.Context) (int, error) {
 		if err != nil {
 			return n, fmt.Errorf("run %q: %w", id, err)
 		}
-		root, touched := filepath.Join(s.cfg.Dir, "blobs", strconv.FormatInt(i, 36)), map[string]bool{}
-		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			name, err := filepath.Rel(filepath.Join(s.cfg.Dir, "blobs"), path)
-			if err != nil {
-				return err
-			}
-			var one int
-			err = s.read.QueryRowContext(ctx, `SELECT 1 FROM blob WHERE name = ?`, filepath.ToSlash(name)).Scan(&one)
-			if errors.Is(err, sql.ErrNoRows) {
-				n++
-				touched[filepath.Dir(path)] = true
-				return os.Remove(path)
-			}
-			return err
-		})
-		for d := range touched {
-			err = errors.Join(err, s.syncDir(d))
-		}
+		k, err := s.sweepRun(ctx, strconv.FormatInt(i, 36))
+		n += k
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return n, err
 		}
@@ -268,6 +247,38 @@ func (s *Store) sweepRuns(ctx context.Context) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// sweepRun removes the blobs of one earlier run that no row names, and says how
+// many. Nothing outside of the run's folder can be removed, whatever links lie in it.
+func (s *Store) sweepRun(ctx context.Context, run string) (n int, err error) {
+	dir := filepath.Join(s.cfg.Dir, "blobs", run)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	touched := map[string]bool{}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var one int
+		err = s.read.QueryRowContext(ctx, `SELECT 1 FROM blob WHERE name = ?`, run+"/"+name).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			n++
+			touched[path.Dir(name)] = true
+			return root.Remove(filepath.FromSlash(name))
+		}
+		return err
+	})
+	for d := range touched {
+		err = errors.Join(err, s.syncDir(filepath.Join(dir, filepath.FromSlash(d))))
+	}
+	return n, err
 }
 
 // sweepFolders removes what is empty of earlier runs; the system refuses the rest.

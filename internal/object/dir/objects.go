@@ -110,7 +110,7 @@ func (s *Store) precheck(ctx context.Context, a object.Address, c object.If) err
 	if err != nil || c.Zero() {
 		return err
 	}
-	_, found, err := s.lookup(ctx, id, a.Key)
+	found, err := s.lookup(ctx, id, a.Key)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (r *row) etagOr(none string) string {
 }
 
 // lookup reads a row, nil when there is none.
-func (s *Store) lookup(ctx context.Context, bucket int64, key string) (int64, *row, error) {
+func (s *Store) lookup(ctx context.Context, bucket int64, key string) (*row, error) {
 	var (
 		r    row
 		body []byte
@@ -184,15 +184,15 @@ func (s *Store) lookup(ctx context.Context, bucket int64, key string) (int64, *r
 	err := s.read.QueryRowContext(ctx, `SELECT size, etag, modified, record FROM object WHERE bucket = ? AND key = ?`, bucket, []byte(key)).
 		Scan(&r.size, &r.etag, &r.modified, &body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return bucket, nil, nil
+		return nil, nil
 	}
 	if err == nil {
 		err = json.Unmarshal(body, &r.rec)
 	}
 	if err != nil {
-		return bucket, nil, fmt.Errorf("read object index: %w", failed(err))
+		return nil, fmt.Errorf("read object index: %w", failed(err))
 	}
-	return bucket, &r, nil
+	return &r, nil
 }
 
 // find reads a row that must be there.
@@ -204,7 +204,7 @@ func (s *Store) find(ctx context.Context, a object.Address) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, r, err := s.lookup(ctx, id, a.Key)
+	r, err := s.lookup(ctx, id, a.Key)
 	if err == nil && r == nil {
 		err = object.ErrNotFound
 	}

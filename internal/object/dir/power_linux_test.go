@@ -23,7 +23,7 @@ func cuts(t *testing.T, role string, n int) (lost []string, acks int) {
 		dir   = t.TempDir()
 		data  = filepath.Join(dir, "objects")
 		known = map[string]*state{}
-		rng   = rand.New(rand.NewPCG(1, uint64(n))) //nolint:gosec // a reproducible disk
+		rng   = rand.New(rand.NewPCG(1, uint64(n)))
 		image *powerfs.Image
 	)
 	on := func(use func(*powerfs.FS)) {

@@ -52,7 +52,7 @@ func (s *Store) newWriter(ctx context.Context) (*writer, error) {
 		{&w.getObject, `SELECT etag, modified, record FROM object WHERE bucket = ? AND key = ?`},
 		{&w.getBucket, `SELECT id FROM bucket WHERE account = ? AND region = ? AND name = ?`},
 	} {
-		st, err := s.write.PrepareContext(ctx, p.q)
+		st, err := s.write.PrepareContext(ctx, p.q) //nolint:sqlclosecheck // it lives as long as the handle, whose Close ends it
 		if err != nil {
 			return nil, fmt.Errorf("prepare object index: %w", err)
 		}
@@ -216,9 +216,17 @@ func (w *writer) stmt(st *sql.Stmt) *sql.Stmt {
 	return t
 }
 
+func (w *writer) exec(st *sql.Stmt, args ...any) (sql.Result, error) {
+	return w.stmt(st).Exec(args...) //nolint:sqlclosecheck // the transaction's end closes it
+}
+
+func (w *writer) row(st *sql.Stmt, args ...any) *sql.Row {
+	return w.stmt(st).QueryRow(args...) //nolint:sqlclosecheck // the transaction's end closes it
+}
+
 func (w *writer) bucket(b object.Bucket) (int64, error) {
 	var id int64
-	err := w.stmt(w.getBucket).QueryRow(b.Account, b.Region, b.Name).Scan(&id)
+	err := w.row(w.getBucket, b.Account, b.Region, b.Name).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, refused{object.ErrNoBucket}
 	}
@@ -228,7 +236,7 @@ func (w *writer) bucket(b object.Bucket) (int64, error) {
 // object reads the row as it is within the transaction.
 func (w *writer) object(bucket int64, key string) (found bool, etag string, modified int64, rec record, err error) {
 	var body []byte
-	err = w.stmt(w.getObject).QueryRow(bucket, []byte(key)).Scan(&etag, &modified, &body)
+	err = w.row(w.getObject, bucket, []byte(key)).Scan(&etag, &modified, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, "", 0, record{}, nil
 	}
@@ -244,11 +252,11 @@ func (w *writer) store(segs []segment) error {
 		sg := &segs[i]
 		switch {
 		case sg.Blob != "":
-			if _, err := w.stmt(w.putBlob).Exec(sg.Blob); err != nil {
+			if _, err := w.exec(w.putBlob, sg.Blob); err != nil {
 				return err
 			}
 		case sg.data != nil:
-			res, err := w.stmt(w.putContent).Exec(sg.data)
+			res, err := w.exec(w.putContent, sg.data)
 			if err != nil {
 				return err
 			}
@@ -269,7 +277,7 @@ func (w *writer) drop(segs []segment) error {
 			}
 			continue
 		}
-		if _, err := w.stmt(w.killBlob).Exec(sg.Blob); err != nil {
+		if _, err := w.exec(w.killBlob, sg.Blob); err != nil {
 			return err
 		}
 		w.op.freed = append(w.op.freed, sg.Blob)
@@ -285,7 +293,7 @@ func (w *writer) put(bucket int64, key string, size int64, etag string, before i
 	if err != nil {
 		return 0, err
 	}
-	_, err = w.stmt(w.putObject).Exec(bucket, []byte(key), size, etag, at, len(rec.Tags), body)
+	_, err = w.exec(w.putObject, bucket, []byte(key), size, etag, at, len(rec.Tags), body)
 	return at, err
 }
 

@@ -479,7 +479,7 @@ func (s *Store) List(ctx context.Context, b object.Bucket, o object.ListOptions)
 		o.Limit = object.MaxList
 	}
 	in := &sdk.ListObjectsV2Input{
-		Bucket: name, Prefix: str(o.Prefix), Delimiter: str(o.Delimiter), MaxKeys: aws.Int32(int32(o.Limit)), //nolint:gosec // ≤ MaxList
+		Bucket: name, Prefix: str(o.Prefix), Delimiter: str(o.Delimiter), MaxKeys: aws.Int32(int32(o.Limit)),
 		StartAfter: str(o.After), ContinuationToken: str(o.Token),
 	}
 	out, err := s.cfg.Client.ListObjectsV2(ctx, in)

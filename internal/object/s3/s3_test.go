@@ -32,7 +32,7 @@ func python(t *testing.T) string {
 	if path == "" {
 		path, _ = filepath.Abs("../../../.venv/bin/python")
 	}
-	if out, err := exec.Command(path, "-c", "import moto.server").CombinedOutput(); err != nil { //nolint:gosec // the tester's interpreter
+	if out, err := exec.Command(path, "-c", "import moto.server").CombinedOutput(); err != nil {
 		msg := fmt.Sprintf("no Python with moto[server,s3] (set OUTCROP_TEST_PYTHON, or make .venv): %v %s", err, out)
 		if os.Getenv("CI") != "" {
 			t.Fatal(msg)
@@ -46,7 +46,7 @@ func python(t *testing.T) string {
 func server(t *testing.T) string {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, python(t), "-u", "-c", //nolint:gosec // the tester's interpreter
+	cmd := exec.CommandContext(ctx, python(t), "-u", "-c",
 		`from moto.server import main; main(["-H", "127.0.0.1", "-p", "0"])`)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

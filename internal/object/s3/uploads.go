@@ -70,7 +70,7 @@ func (s *Store) sendPart(ctx context.Context, u object.Upload, n int, data []byt
 		return object.Part{}, err
 	}
 	out, err := s.cfg.Client.UploadPart(ctx, &sdk.UploadPartInput{
-		Bucket: bucket, Key: key, UploadId: aws.String(u.ID), PartNumber: aws.Int32(int32(n)), //nolint:gosec // ≤ MaxPart
+		Bucket: bucket, Key: key, UploadId: aws.String(u.ID), PartNumber: aws.Int32(int32(n)),
 		Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *Store) ListParts(ctx context.Context, u object.Upload, after, limit int
 	if limit <= 0 || limit > object.MaxList {
 		limit = object.MaxList
 	}
-	in := &sdk.ListPartsInput{Bucket: bucket, Key: key, UploadId: aws.String(u.ID), MaxParts: aws.Int32(int32(limit))} //nolint:gosec // ≤ MaxList
+	in := &sdk.ListPartsInput{Bucket: bucket, Key: key, UploadId: aws.String(u.ID), MaxParts: aws.Int32(int32(limit))}
 	if after > 0 {
 		in.PartNumberMarker = aws.String(strconv.Itoa(after))
 	}
@@ -127,7 +127,7 @@ func (s *Store) CompleteUpload(ctx context.Context, u object.Upload, refs []obje
 			r.ETag = etags[r.Number]
 		}
 		done.Parts = append(done.Parts, types.CompletedPart{
-			PartNumber: aws.Int32(int32(r.Number)), ETag: aws.String(`"` + r.ETag + `"`), //nolint:gosec // ≤ MaxPart
+			PartNumber: aws.Int32(int32(r.Number)), ETag: aws.String(`"` + r.ETag + `"`),
 		})
 	}
 	match, none := s.conditions(c)
@@ -181,7 +181,7 @@ func (s *Store) ListUploads(ctx context.Context, b object.Bucket, prefix string,
 		limit = object.MaxList
 	}
 	out, err := s.cfg.Client.ListMultipartUploads(ctx, &sdk.ListMultipartUploadsInput{
-		Bucket: name, Prefix: str(prefix), MaxUploads: aws.Int32(int32(limit)), //nolint:gosec // ≤ MaxList
+		Bucket: name, Prefix: str(prefix), MaxUploads: aws.Int32(int32(limit)),
 		KeyMarker: str(after.Key), UploadIdMarker: str(after.ID),
 	})
 	if err != nil {

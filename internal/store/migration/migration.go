@@ -13,7 +13,8 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// ErrNewerSchema: the database was written by a newer Outcrop; nothing was changed.
+// ErrNewerSchema says that the database was written by a newer Outcrop; nothing was
+// changed.
 var ErrNewerSchema = errors.New("store: database has a newer schema than this program")
 
 //go:embed sqlite/*.sql postgres/*.sql

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +14,8 @@ import (
 
 // tags makes tags of keys and values in turn.
 func tags(pairs ...string) (out []store.Tag) {
-	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, store.Tag{Key: pairs[i], Value: pairs[i+1]})
+	for p := range slices.Chunk(pairs, 2) {
+		out = append(out, store.Tag{Key: p[0], Value: p[1]})
 	}
 	return out
 }

@@ -263,11 +263,11 @@ func (c *Client) body(ctx context.Context, f File, out *os.File, hash io.Writer,
 			if _, err := out.Write(buf[:k]); err != nil {
 				return n, restarted, err
 			}
-			hash.Write(buf[:k])
+			_, _ = hash.Write(buf[:k]) // a hash never fails
 			n += int64(k)
 			bar.Add(int64(k))
 		}
-		if rerr == io.EOF {
+		if errors.Is(rerr, io.EOF) {
 			return n, restarted, nil
 		}
 		if rerr != nil {

@@ -39,7 +39,7 @@ var pipDefault = sync.OnceValues(func() (string, error) {
 		if err != nil {
 			continue
 		}
-		out, err := exec.CommandContext(ctx, path, "-I", "-c", askPip).Output() //nolint:gosec // the Python of the user's own PATH
+		out, err := exec.CommandContext(ctx, path, "-I", "-c", askPip).Output()
 		if err != nil {
 			last = fmt.Errorf("ask %s for pip's index: %w", path, err)
 			continue

@@ -258,7 +258,7 @@ func (b *builder) history(items []family.Value) {
 	}
 }
 
-func (b *builder) call(v *family.Value) *engine.ToolCall {
+func (b *builder) call(v *family.Value) {
 	b.n++
 	c := &engine.ToolCall{ID: "call_" + strconv.Itoa(b.n), Name: v.Get("name").Text(), Arguments: json.RawMessage("{}")}
 	if p := v.Get("parameters"); p.Kind == family.Object {
@@ -266,7 +266,6 @@ func (b *builder) call(v *family.Value) *engine.ToolCall {
 	}
 	b.add(engine.Assistant, engine.Part{ToolCall: c})
 	b.pending = append(b.pending, c)
-	return c
 }
 
 // take returns the oldest open call of the name.

@@ -18,8 +18,9 @@ func reason(r *engine.Result) string {
 		return "ERROR_TOXIC"
 	case engine.MalformedText, engine.MalformedTool:
 		return "ERROR"
+	default:
+		return "COMPLETE"
 	}
-	return "COMPLETE"
 }
 
 // generationID follows from the answer's identity.

@@ -371,6 +371,7 @@ func plain(v reflect.Value) any {
 			m[f.Name] = x
 		}
 		return m
+	default:
+		return v.Interface()
 	}
-	return v.Interface()
 }

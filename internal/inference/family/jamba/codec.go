@@ -167,8 +167,9 @@ func reason(r *engine.Result) string {
 		return "tool_calls"
 	case engine.Filtered:
 		return "content_filter"
+	default:
+		return "stop"
 	}
-	return "stop"
 }
 
 var suffix = regexp.MustCompile(`-v\d+(:\d+)?$`)
@@ -309,8 +310,9 @@ func (s *stream) Delta(gen int, d engine.Delta, send family.Send) error {
 		b = append(b, `,"function":{"arguments":`...)
 		b = family.AppendString(b, d.Text)
 		return s.end(append(b, `}}]`...), send)
+	default:
+		return nil // this form has no place for reasoning, nor a mark for a call's end
 	}
-	return nil // this form has no place for reasoning
 }
 
 func (s *stream) last(gen int) []byte {

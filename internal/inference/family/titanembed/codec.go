@@ -119,6 +119,7 @@ func (c Codec) Decode(m family.Model, body []byte) (*family.Call, error) {
 		if !s.text && !s.image {
 			return nil, family.Malformed(missingBoth)
 		}
+	default: // Text has the text alone
 	}
 	return &family.Call{Model: m, Embed: q, State: s}, nil
 }
