@@ -25,10 +25,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/inference"
 	"github.com/outcrop-dev/outcrop/internal/job"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/metric"
-	"github.com/outcrop-dev/outcrop/internal/neighbour"
-	iamface "github.com/outcrop-dev/outcrop/internal/neighbour/iam"
-	stsface "github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/quota"
 	"github.com/outcrop-dev/outcrop/internal/service"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -53,6 +51,8 @@ type Server struct {
 	store     *store.Store
 	jobs      *job.Runner
 	identity  *iam.Identity
+	sealer    *kms.Sealer
+	account   account
 	engine    engine.Engine
 	catalog   *catalog.Catalog
 	handlers  []*gateway.Handler
@@ -98,6 +98,7 @@ var parts = []struct {
 	{"store", (*Server).makeStore},
 	{"jobs", (*Server).makeJobs},
 	{"identities", (*Server).makeIdentity},
+	{"keys, secrets and logs", (*Server).makeAccount},
 	{"engine", (*Server).makeEngine},
 	{"catalogue", (*Server).makeCatalog},
 	{"gateway", (*Server).makeGateway},
@@ -146,11 +147,12 @@ func (s *Server) makeStore(ctx context.Context, _ *Options) error {
 	if err != nil {
 		return err
 	}
-	sealer, err := store.OpenLocalSealer(s.cfg.Data)
+	local, err := store.OpenLocalSealer(s.cfg.Data)
 	if err != nil {
 		return errors.Join(err, driver.Close())
 	}
-	s.store, err = store.Open(ctx, store.Config{Driver: driver, Sealer: sealer, Now: s.clock.Now, Logger: s.log})
+	s.sealer = kms.NewSealer(local, kms.Contexts())
+	s.store, err = store.Open(ctx, store.Config{Driver: driver, Sealer: s.sealer, Now: s.clock.Now, Logger: s.log})
 	if err != nil {
 		return err
 	}
@@ -240,15 +242,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		base.Throttle = throttle{limiter}
 		base.Observers = append(base.Observers, throttle{limiter}.settle)
 	}
-	base.Neighbours, err = neighbour.New(neighbour.Config{
-		Faces: map[string]any{
-			"sts": &stsface.Face{Identity: s.identity},
-			"iam": &iamface.Face{Identity: s.identity},
-		},
-		Remote: s.cfg.Neighbours, Authenticator: auth, Authorizer: permissions{s.identity}, Observers: base.Observers,
-		Logger: s.log, Clock: s.clock.Now, Region: s.cfg.Region, MaxBody: s.cfg.MaxBody, Trace: base.Trace,
-	})
-	if err != nil {
+	if err := s.neighbours(&base); err != nil {
 		return err
 	}
 	tc, err := tlsConfig(s.cfg.TLS, s.cfg.Data, time.Now())
@@ -361,7 +355,11 @@ func (s *Server) Run(ctx context.Context, ready func(*Connection)) error {
 	go func() { logged <- s.logs.Run(logs) }()
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.identity.Run(background) })
-	g.Go(func() error { return s.jobs.Run(background) })
+	g.Go(func() error { return s.account.keys.Run(background) })
+	g.Go(func() error { return s.account.secrets.Run(background) })
+	g.Go(func() error { return s.account.logs.Run(background) })
+	// Nobody asks when a job goes on: it opens its own records.
+	g.Go(func() error { return s.jobs.Run(kms.As(background, kms.Asking{House: true})) })
 	for _, l := range s.listeners {
 		g.Go(func() error {
 			if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {

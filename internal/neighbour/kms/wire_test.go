@@ -1,0 +1,223 @@
+package kms_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/logs"
+	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
+	logsface "github.com/outcrop-dev/outcrop/internal/neighbour/logs"
+	"github.com/outcrop-dev/outcrop/internal/neighbour/secretsmanager"
+	"github.com/outcrop-dev/outcrop/internal/neighbour/sts"
+	"github.com/outcrop-dev/outcrop/internal/secret"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
+	"github.com/outcrop-dev/outcrop/internal/store"
+	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a gateway with the three faces over one store.
+type house struct {
+	*httptest.Server
+
+	identity *iam.Identity
+}
+
+type lookup struct{ identity *iam.Identity }
+
+func (k lookup) Lookup(_ context.Context, id string) (sigv4.Key, error) {
+	c, ok := k.identity.Credential(id)
+	if !ok {
+		return sigv4.Key{}, sigv4.ErrUnknownKey
+	}
+	return sigv4.Key{Secret: c.Secret.Reveal(), Temporary: c.Temporary, TokenSHA256: c.TokenSHA256, Bearer: c.Bearer, Expires: c.Expires, Principal: c.Principal}, nil
+}
+
+type signatures struct{ verifier *sigv4.Verifier }
+
+func (s signatures) Authenticate(r *http.Request, body []byte, _ bool) (gateway.Identity, error) {
+	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body})
+	if err != nil {
+		return gateway.Identity{}, err
+	}
+	p := res.Principal.(*iam.Principal)
+	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: res.Region, Service: res.Service}, nil
+}
+
+type permissions struct{ identity *iam.Identity }
+
+func (p permissions) Unrestricted(caller any) bool {
+	return p.identity.Unrestricted(caller.(*iam.Principal))
+}
+
+func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
+	var first error
+	for _, arn := range q.Resources {
+		err := p.identity.Authorize(ctx, q.Caller.(*iam.Principal), q.Action, arn, q.Conditions)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func open(t *testing.T) *house {
+	t.Helper()
+	ctx, dir := t.Context(), t.TempDir()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := &house{}
+	var err error
+	h.identity, err = iam.New(ctx, iam.Config{Store: &iam.MemoryStore{}})
+	check(err)
+	d, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
+	check(err)
+	local, err := store.OpenLocalSealer(dir)
+	check(err)
+	sealer := kms.NewSealer(local, kms.Contexts())
+	st, err := store.Open(ctx, store.Config{Driver: d, Sealer: sealer})
+	check(err)
+	keys, err := kms.New(ctx, kms.Config{Store: st, Policies: h.identity})
+	check(err)
+	sealer.Use(keys)
+	secrets, err := secret.New(secret.Config{Store: st, Policies: h.identity, Keys: keys})
+	check(err)
+	lines, err := logs.New(logs.Config{Store: st, Sealer: sealer, Keys: keys})
+	check(err)
+	v, err := sigv4.New(sigv4.Config{Keys: lookup{h.identity}})
+	check(err)
+	n, err := neighbour.New(neighbour.Config{
+		Faces: map[string]any{
+			"kms": &kmsface.Face{Keys: keys}, "secretsmanager": &secretsmanager.Face{Secrets: secrets}, "logs": &logsface.Face{Logs: lines},
+			"sts": &sts.Face{Identity: h.identity},
+		},
+		Authenticator: signatures{v}, Authorizer: permissions{h.identity},
+	})
+	check(err)
+	g := gateway.New(gateway.Config{Authenticator: signatures{v}, Neighbours: n})
+	h.Server = httptest.NewServer(g)
+	t.Cleanup(func() {
+		h.Close()
+		for _, err := range []error{g.Stop(context.Background()), lines.Close(), st.Close()} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return h
+}
+
+// run runs a program with an unchanged boto3 that is pointed at the house.
+func (h *house) run(t *testing.T, k iam.AccessKey, program ...string) {
+	t.Helper()
+	py := os.Getenv("OUTCROP_TEST_PYTHON")
+	if py == "" {
+		py, _ = filepath.Abs("../../../.venv/bin/python")
+	}
+	if out, err := exec.CommandContext(t.Context(), py, "-c", "import boto3").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" || os.Getenv("OUTCROP_TEST_PYTHON") != "" {
+			t.Fatalf("no Python with boto3: %v %s", err, out)
+		}
+		t.Skipf("no Python with boto3 (set OUTCROP_TEST_PYTHON, or make .venv): %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), py, program...)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+h.URL, "AWS_ACCESS_KEY_ID="+k.ID, "AWS_SECRET_ACCESS_KEY="+k.Secret.Reveal(),
+		"AWS_DEFAULT_REGION=eu-west-3", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"AWS_MAX_ATTEMPTS=1", "PYTHONDONTWRITEBYTECODE=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestAProgramWithKeysSecretsAndLogs(t *testing.T) {
+	h := open(t)
+	k, _ := h.identity.AdminKey()
+	h.run(t, k, "testdata/program.py")
+}
+
+// A user with little may do that little, whatever the protocol asks besides.
+func TestPoliciesDecideOverTheWire(t *testing.T) {
+	h := open(t)
+	ctx := t.Context()
+	admin, _ := h.identity.AdminKey()
+	h.run(t, admin, "-c", `
+import boto3
+k = boto3.client("kms"); l = boto3.client("logs"); s = boto3.client("secretsmanager")
+k.create_alias(AliasName="alias/k", TargetKeyId=k.create_key()["KeyMetadata"]["KeyId"])
+for g in "open", "closed":
+    l.create_log_group(logGroupName=g); l.create_log_stream(logGroupName=g, logStreamName="s")
+    s.create_secret(Name=g, SecretString="x")
+`)
+	if _, err := h.identity.CreateUser(ctx, iam.DefaultAccount, "u", "/"); err != nil {
+		t.Fatal(err)
+	}
+	statements := []string{
+		`{"Effect":"Allow","Action":["logs:PutLogEvents","logs:GetLogEvents"],"Resource":"arn:aws:logs:*:*:log-group:open:log-stream:s"}`,
+		`{"Effect":"Allow","Action":"logs:FilterLogEvents","Resource":"arn:aws:logs:*:*:log-group:open:*"}`,
+		`{"Effect":"Allow","Action":"kms:Encrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:a":"b"}}}`,
+		`{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"arn:aws:secretsmanager:*:*:secret:open-??????"}`,
+	}
+	document := `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+	if err := h.identity.PutInlinePolicy(ctx, iam.Holder{Kind: iam.UserHolder, Account: iam.DefaultAccount, Name: "u"}, "p", document); err != nil {
+		t.Fatal(err)
+	}
+	k, err := h.identity.CreateAccessKey(ctx, iam.DefaultAccount, "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.run(t, k, "-c", fmt.Sprintf(`
+import boto3, time
+from botocore.exceptions import ClientError
+k = boto3.client("kms"); l = boto3.client("logs"); s = boto3.client("secretsmanager")
+account = %q
+def refused(text, call, **kw):
+    try: call(**kw)
+    except ClientError as e:
+        got = e.response["Error"]
+        assert got["Code"] == "AccessDeniedException", got
+        assert got["Message"] == text, (text, got)
+        return
+    raise AssertionError("not refused: " + text)
+me = f"User: arn:aws:iam::{account}:user/u is not authorized to perform: "
+why = lambda a: f" because no identity-based policy allows the {a} action"
+ev = [{"timestamp": int(time.time()*1000), "message": "m"}]
+l.put_log_events(logGroupName="open", logStreamName="s", logEvents=ev)
+assert len(l.get_log_events(logGroupName="open", logStreamName="s")["events"]) == 1
+assert len(l.get_log_events(logGroupIdentifier=f"arn:aws:logs:eu-west-3:{account}:log-group:open", logStreamName="s")["events"]) == 1
+assert len(l.filter_log_events(logGroupIdentifier=f"arn:aws:logs:eu-west-3:{account}:log-group:open")["events"]) == 1
+at = f"arn:aws:logs:eu-west-3:{account}:log-group:closed:log-stream:s"
+refused(me + "logs:PutLogEvents on resource: " + at + why("logs:PutLogEvents"), l.put_log_events, logGroupName="closed", logStreamName="s", logEvents=ev)
+at = f"arn:aws:logs:eu-west-3:{account}:log-group::log-stream:"
+refused(me + "logs:DescribeLogGroups on resource: " + at + why("logs:DescribeLogGroups"), l.describe_log_groups)
+k.encrypt(KeyId="alias/k", Plaintext=b"x", EncryptionContext={"a": "b"})
+try: k.encrypt(KeyId="alias/k", Plaintext=b"x")
+except ClientError as e: assert e.response["Error"]["Message"].startswith(me + "kms:Encrypt on resource: arn:aws:kms:eu-west-3:" + account + ":key/"), e
+else: raise AssertionError("encrypted without the context")
+refused(me + "kms:ListKeys" + why("kms:ListKeys"), k.list_keys)
+assert s.get_secret_value(SecretId="open")["SecretString"] == "x"
+try: s.get_secret_value(SecretId="closed")
+except ClientError as e: assert e.response["Error"]["Code"] == "AccessDeniedException", e
+else: raise AssertionError("read a closed secret")
+`, iam.DefaultAccount))
+}

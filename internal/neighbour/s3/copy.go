@@ -1,0 +1,221 @@
+package s3
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/outcrop-dev/outcrop/internal/object"
+)
+
+// maxCopy is the largest object that one CopyObject or UploadPartCopy takes.
+const maxCopy = 5 << 30
+
+// source finds the object that is copied and asks whether it may be read.
+func (x *request) source() (at object.Address, info object.Info, err error) {
+	text := x.R.Header.Get("X-Amz-Copy-Source")
+	text, version, versioned := strings.Cut(text, "?versionId=")
+	if strings.HasPrefix(text, "arn:") {
+		return at, info, notBuilt("A copy from an access point")
+	}
+	bad := say(errInvalidArgument, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "ArgumentName", "x-amz-copy-source", "ArgumentValue", x.R.Header.Get("X-Amz-Copy-Source"))
+	if text, err = url.PathUnescape(text); err != nil || !utf8.ValidString(text) {
+		return at, info, bad
+	}
+	name, key, ok := strings.Cut(strings.TrimPrefix(text, "/"), "/")
+	if !ok || name == "" || key == "" {
+		return at, info, bad
+	}
+	if versioned && version != "null" {
+		return at, info, fail(errNoSuchVersion, "Key", key, "VersionId", version)
+	}
+	if !plausible(name) {
+		return at, info, fail(errInvalidBucketName, "BucketName", name)
+	}
+	b, err := x.f.buckets.get(x.ctx, name)
+	if err != nil {
+		return at, info, err
+	}
+	if want := x.R.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); want != "" && want != b.Account {
+		return at, info, fail(errAccessDenied)
+	}
+	at = object.Address{Bucket: b.address(), Key: key}
+	keys := map[string][]string{}
+	if !x.free(b) {
+		x.tagKeys(keys, at)
+	}
+	if err := x.may(b, "s3:GetObject", x.arn(name, key), keys); err != nil {
+		return at, info, err
+	}
+	if info, err = x.f.objects.Head(x.ctx, at); err != nil {
+		if denied := x.may(b, "s3:ListBucket", x.arn(name, ""), nil); denied != nil {
+			return at, info, denied
+		}
+		return at, info, err
+	}
+	return at, info, onSource.check(x.R.Header, &info)
+}
+
+func (x *request) copyObject() error {
+	h := x.R.Header
+	keys := map[string][]string{}
+	x.putKeys(keys)
+	if err := x.may(x.bucket, "s3:PutObject", x.arn(x.name, x.key), keys); err != nil {
+		return err
+	}
+	var again *algorithm // the checksum that the copy is to have
+	if v := h.Get("X-Amz-Checksum-Algorithm"); v != "" {
+		if again = algorithmOf(v); again == nil {
+			return say(errInvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		}
+	}
+	from, src, err := x.source()
+	if err != nil {
+		return err
+	}
+	if src.Size > maxCopy {
+		return say(errInvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+	}
+	o := object.CopyOptions{Source: object.If{Match: src.ETag}}
+	if o.If, err = writeIf(h); err != nil {
+		return err
+	}
+	replaced, err := directive(h.Get("X-Amz-Metadata-Directive"), "x-amz-metadata-directive")
+	if err != nil {
+		return err
+	}
+	retagged, err := directive(h.Get("X-Amz-Tagging-Directive"), "x-amz-tagging-directive")
+	if err != nil {
+		return err
+	}
+	attrs, err := x.attributes()
+	if err != nil {
+		return err
+	}
+	changes := attrs.User[hideClass] != src.Attributes.User[hideClass] || h.Get("X-Amz-Server-Side-Encryption") != "" || attrs.User[hideRedirect] != ""
+	if from == x.address() && !replaced && !retagged && !changes {
+		return say(errInvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	if !replaced { // how it is kept is the request's to say all the same
+		kept := src.Attributes
+		kept.User = map[string]string{}
+		for k, v := range src.Attributes.User {
+			switch k {
+			case hideSSE, hideClass, hideRedirect:
+			default:
+				kept.User[k] = v
+			}
+		}
+		for _, k := range []string{hideSSE, hideClass, hideRedirect} {
+			if v := attrs.User[k]; v != "" {
+				kept.User[k] = v
+			}
+		}
+		attrs = kept
+	} else if v := src.Attributes.User[hideSum]; v != "" {
+		set(&attrs, hideSum, v)
+	}
+	if again != nil {
+		if again.of(src.Sums) == "" {
+			return notBuilt("Computing " + again.name + " anew for a copy of this object")
+		}
+		set(&attrs, hideSum, remembered{sum: again}.String())
+	}
+	o.Attributes = &attrs
+	switch {
+	case retagged:
+		tags, err := x.taggingHeader()
+		if err != nil {
+			return err
+		}
+		if o.Tags = tags; tags == nil {
+			o.Tags = map[string]string{}
+		}
+	case src.TagCount > 0:
+		b, err := x.f.buckets.get(x.ctx, from.Bucket.Name)
+		if err != nil {
+			return err
+		}
+		if err := x.may(b, "s3:GetObjectTagging", x.arn(from.Bucket.Name, from.Key), nil); err != nil {
+			return err
+		}
+		if err := x.may(x.bucket, "s3:PutObjectTagging", x.arn(x.name, x.key), nil); err != nil {
+			return err
+		}
+	}
+	info, err := x.f.objects.Copy(x.ctx, from, x.address(), o)
+	if err != nil {
+		return err
+	}
+	x.kept(&attrs)
+	var d document
+	d.begin("CopyObjectResult", true)
+	d.text("LastModified", stamp(info.Modified))
+	d.text("ETag", quote(info.ETag))
+	if a, v, kind := checksum(info); v != "" {
+		d.text("Checksum"+a.name, v)
+		d.text("ChecksumType", kind)
+	}
+	d.end("CopyObjectResult")
+	return x.answer(&d)
+}
+
+func directive(v, name string) (replace bool, err error) {
+	switch v {
+	case "", "COPY":
+		return false, nil
+	case "REPLACE":
+		return true, nil
+	}
+	return false, say(errInvalidArgument, "Unknown directive.", "ArgumentName", name, "ArgumentValue", v)
+}
+
+func (x *request) copyPart() error {
+	if err := x.may(x.bucket, "s3:PutObject", x.arn(x.name, x.key), nil); err != nil {
+		return err
+	}
+	n, err := partNumber(x.query.Get("partNumber"))
+	if err != nil {
+		return err
+	}
+	from, src, err := x.source()
+	if err != nil {
+		return err
+	}
+	var r object.Range
+	if v := x.R.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
+		var ok bool
+		if r, ok, err = readRange(v); err != nil || !ok || r.Length == 0 {
+			return say(errInvalidArgument, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "ArgumentName", "x-amz-copy-source-range")
+		}
+		if r.Offset+r.Length > src.Size {
+			return say(errInvalidArgument, "Range specified is not valid for source object of size: "+itoa64(src.Size), "ArgumentName", "x-amz-copy-source-range")
+		}
+	}
+	if r.Length > maxCopy || r.Length == 0 && src.Size > maxCopy {
+		return say(errInvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+	}
+	c, err := x.f.objects.Get(x.ctx, from, r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Body.Close() }() // read to its end below, or given up
+	if c.Info.ETag != src.ETag {
+		return fail(errOperationAborted)
+	}
+	p, err := x.f.objects.PutPart(x.ctx, x.uploadOf(), n, c.Body, func(size int64, _ object.Sums) error {
+		if size != c.Length {
+			return fail(errInternal)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var d document
+	d.begin("CopyPartResult", true)
+	d.text("LastModified", stamp(p.Modified))
+	d.text("ETag", quote(p.ETag))
+	d.end("CopyPartResult")
+	return x.answer(&d)
+}

@@ -1,0 +1,60 @@
+package s3
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestThePublicSuite runs the integration tests that versitygw carries in its
+// binary (Go module github.com/versity/versitygw, v1.8.0), each against a server
+// of its own. testdata/suite.txt names those that hold here; each must. The others
+// ask for what doc.go leaves out, for public policies on new buckets, for that
+// program's own texts (a full stop after S3's), for its users, its file-system
+// rules, or for the newer checksums.
+//
+// OUTCROP_S3_SUITE is the path of the binary. The run takes about a minute.
+func TestThePublicSuite(t *testing.T) {
+	suite := os.Getenv("OUTCROP_S3_SUITE")
+	if suite == "" {
+		t.Skip("OUTCROP_S3_SUITE names no versitygw binary: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	}
+	b, err := os.ReadFile("testdata/suite.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Fields(string(b))
+	if len(all) < 200 {
+		t.Fatalf("the list has %d names", len(all))
+	}
+	names := make(chan string)
+	var lanes sync.WaitGroup
+	for range 3 {
+		lanes.Go(func() {
+			for name := range names {
+				t.Run(name, func(t *testing.T) { suiteTest(t, suite, name) })
+			}
+		})
+	}
+	for _, name := range all {
+		names <- name
+	}
+	close(names)
+	lanes.Wait()
+}
+
+func suiteTest(t *testing.T, suite, name string) {
+	h := open(t, options{})
+	cmd := exec.CommandContext(t.Context(), suite, "test", "-a", h.admin.ID, "-s", h.admin.Secret.Reveal(), "-e", h.url, name) //nolint:gosec // the tester's binary
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "AWS_") { // its client takes no certificates from there
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	out, err := cmd.CombinedOutput()
+	if text := string(out); err != nil || strings.Contains(text, "FAIL") || !strings.Contains(text, "PASS") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
