@@ -19,7 +19,7 @@ type Config struct {
 	Listen    string `yaml:"listen" help:"address to listen on; port 0 takes a free one"`
 	Data      string `yaml:"data" help:"folder for everything that must survive (default: a folder of the user)"`
 	Store     string `yaml:"store" help:"where state lives: sqlite, or a postgres:// URL (default: sqlite in the data folder)"`
-	Objects   string `yaml:"objects" help:"where objects live: dir, or s3://BUCKET/PREFIX (default: a folder in the data folder)"`
+	Objects   string `yaml:"objects" help:"where objects live: dir, or s3://PREFIX for an external S3 configured by the AWS environment (default: a folder in the data folder)"`
 	Account   string `yaml:"account" help:"AWS account id of the resources"`
 	Region    string `yaml:"region" help:"Region of requests that name none"`
 	Auth      string `yaml:"auth" help:"sigv4, or off to accept everybody as the administrator (loopback only)"`
@@ -131,7 +131,7 @@ func (c *Config) Check() error {
 		bad("store", "%q is not sqlite or a postgres:// URL", c.Store)
 	}
 	if c.Objects != "dir" && !strings.HasPrefix(c.Objects, "s3://") {
-		bad("objects", "%q is not dir or s3://BUCKET/PREFIX", c.Objects)
+		bad("objects", "%q is not dir or s3://PREFIX", c.Objects)
 	}
 	if e := c.Engine; e != "auto" && e != "script" && !strings.HasPrefix(e, "script:") && !strings.HasPrefix(e, "http://") && !strings.HasPrefix(e, "https://") {
 		bad("engine", "%q is not auto, script, script:FILE or a URL", e)

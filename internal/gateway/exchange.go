@@ -331,7 +331,10 @@ func (h *Handler) neighbour(r *http.Request) http.Handler {
 	if len(h.Neighbours) == 0 {
 		return nil
 	}
-	scope, _ := sigv4.ScopeOf(r)
+	scope, ok := sigv4.ScopeOf(r)
+	if !ok && h.Unscoped != nil {
+		return h.Unscoped(r)
+	}
 	return h.Neighbours[scope.Service]
 }
 

@@ -101,19 +101,23 @@ type Config struct {
 	// ModelResources names the resources behind a model id: a profile and its
 	// models. Nil leaves what the generated table says.
 	ModelResources func(ctx context.Context, modelID string) []string
-	Throttle       Throttle                                                // nil: no quotas
-	Observers      []func(*Observation)                                    // called once per request, on its goroutine; must not block
-	Neighbours     map[string]http.Handler                                 // other AWS services, by the name in the credential scope
-	Pages          map[string]http.Handler                                 // reserved paths such as /healthz
-	Logger         *slog.Logger                                            // for internal errors; nil discards
-	Clock          func() time.Time                                        // of the service; nil is time.Now
-	Region         string                                                  // when the credentials name none; "" is us-east-1
-	MaxBody        int64                                                   // bytes; 0 is 32 MiB
-	ReadTimeout    time.Duration                                           // for a whole body; 0 is 60 s
-	FrameTimeout   time.Duration                                           // for writing one event; 0 is 30 s
-	Linger         time.Duration                                           // a running call is cancelled this long after its last listener left; 0 is 10 s
-	Only           string                                                  // serve this service alone, for a port of its own
-	Trace          func(context.Context, string) (context.Context, func()) // starts a span; nil: none
+	Throttle       Throttle                // nil: no quotas
+	Observers      []func(*Observation)    // called once per request, on its goroutine; must not block
+	Neighbours     map[string]http.Handler // other AWS services, by the name in the credential scope
+	// Unscoped answers requests without a credential scope that are no Bedrock
+	// service's, such as an unsigned one to a bucket's host; nil or a nil result
+	// leaves them to the routes.
+	Unscoped     func(*http.Request) http.Handler
+	Pages        map[string]http.Handler                                 // reserved paths such as /healthz
+	Logger       *slog.Logger                                            // for internal errors; nil discards
+	Clock        func() time.Time                                        // of the service; nil is time.Now
+	Region       string                                                  // when the credentials name none; "" is us-east-1
+	MaxBody      int64                                                   // bytes; 0 is 32 MiB
+	ReadTimeout  time.Duration                                           // for a whole body; 0 is 60 s
+	FrameTimeout time.Duration                                           // for writing one event; 0 is 30 s
+	Linger       time.Duration                                           // a running call is cancelled this long after its last listener left; 0 is 10 s
+	Only         string                                                  // serve this service alone, for a port of its own
+	Trace        func(context.Context, string) (context.Context, func()) // starts a span; nil: none
 }
 
 // Handler serves the Bedrock services over HTTP.

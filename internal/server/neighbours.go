@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/kms"
@@ -10,6 +11,7 @@ import (
 	iamface "github.com/outcrop-dev/outcrop/internal/neighbour/iam"
 	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
 	logsface "github.com/outcrop-dev/outcrop/internal/neighbour/logs"
+	s3face "github.com/outcrop-dev/outcrop/internal/neighbour/s3"
 	smface "github.com/outcrop-dev/outcrop/internal/neighbour/secretsmanager"
 	stsface "github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/secret"
@@ -20,6 +22,7 @@ type account struct {
 	keys    *kms.Service
 	secrets *secret.Service
 	logs    *logs.Service
+	buckets *s3face.Face
 }
 
 // makeAccount builds keys, secrets and logs. From here on the store seals records
@@ -38,12 +41,31 @@ func (s *Server) makeAccount(ctx context.Context, _ *Options) error {
 		return err
 	}
 	s.closers = append(s.closers, s.account.logs.Close)
-	return nil
+	return s.makeBuckets(ctx)
+}
+
+// makeBuckets opens the objects and the buckets over them.
+func (s *Server) makeBuckets(ctx context.Context) error {
+	objects, err := openObjects(ctx, &s.cfg, s.log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, objects.Close)
+	c := s3face.Config{
+		Objects: objects, Rows: s.store, Decider: s.identity, Keys: keys{s.identity}, Now: s.clock.Now,
+		Reserved: []string{"healthz", "readyz", "metrics", "console"},
+	}
+	if s.cfg.Auth == "off" {
+		c.Decider, c.Keys = nil, nil
+	}
+	s.account.buckets, err = s3face.New(c)
+	return err
 }
 
 // faces are the wire of those services, by the name in the credential scope.
 func (s *Server) faces() map[string]any {
 	return map[string]any{
+		"s3":             s.account.buckets,
 		"sts":            &stsface.Face{Identity: s.identity},
 		"iam":            &iamface.Face{Identity: s.identity},
 		"kms":            &kmsface.Face{Keys: s.account.keys},
@@ -58,6 +80,17 @@ func (s *Server) neighbours(c *gateway.Config) error {
 		Faces: s.faces(), Remote: s.cfg.Neighbours, Authenticator: c.Authenticator, Authorizer: c.Authorizer, Observers: c.Observers,
 		Logger: s.log, Clock: s.clock.Now, Region: s.cfg.Region, MaxBody: s.cfg.MaxBody, Trace: c.Trace,
 	})
+	if err != nil {
+		return err
+	}
 	c.Neighbours = all
-	return err
+	if s.cfg.Neighbours["s3"] == "" {
+		c.Unscoped = func(r *http.Request) http.Handler {
+			if s.account.buckets.Claims(r) {
+				return all["s3"]
+			}
+			return nil
+		}
+	}
+	return nil
 }
