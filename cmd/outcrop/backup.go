@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/config"
+	"github.com/outcrop-dev/outcrop/internal/object/dir"
 	"github.com/outcrop-dev/outcrop/internal/server"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
@@ -17,10 +20,10 @@ func readConnection(data string) (*server.Connection, error) { return server.Rea
 
 // backup copies state and objects; a server may run meanwhile.
 func backup(ctx context.Context, e *env, args []string) error {
-	fs := e.flags("backup")
-	data := fs.String("data", e.getenv("OUTCROP_DATA"), "data folder of the server")
-	to := fs.String("to", "", "folder to make the backup in; it must not exist")
-	if err := fs.Parse(args); err != nil {
+	set := e.flags("backup")
+	data := set.String("data", e.getenv("OUTCROP_DATA"), "data folder of the server")
+	to := set.String("to", "", "folder to make the backup in; it must not exist")
+	if err := set.Parse(args); err != nil {
 		return usageError{err}
 	}
 	if *data == "" {
@@ -36,7 +39,17 @@ func backup(ctx context.Context, e *env, args []string) error {
 	defer driver.Close()
 	c := store.BackupConfig{DataDir: *data}
 	if objects := filepath.Join(*data, "objects"); exists(objects) {
-		c.Parts = append(c.Parts, store.Part{Name: "objects", FS: os.DirFS(objects)})
+		stage, err := os.MkdirTemp(*data, ".backup-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(stage)
+		// Objects are copied when they are first read, which is after the state: so
+		// every object that a record of the state names is in the copy.
+		c.Parts = append(c.Parts, store.Part{Name: "objects", FS: lateFS(func() (fs.FS, error) {
+			copied := filepath.Join(stage, "objects")
+			return os.DirFS(copied), dir.Snapshot(ctx, objects, copied)
+		})})
 	}
 	m, err := store.BackupFrom(ctx, driver, time.Now(), *to, c)
 	if err != nil {
@@ -62,6 +75,19 @@ func restore(ctx context.Context, e *env, args []string) error {
 	}
 	fmt.Fprintf(e.stdout, "%d files of %s restored into %s\n", len(m.Files), m.Created.Format(time.RFC3339), *data)
 	return nil
+}
+
+// lateFS is a file system that is made at its first use.
+func lateFS(open func() (fs.FS, error)) fs.FS { return late{sync.OnceValues(open)} }
+
+type late struct{ open func() (fs.FS, error) }
+
+func (l late) Open(name string) (fs.File, error) {
+	f, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	return f.Open(name)
 }
 
 func exists(path string) bool {
