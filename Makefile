@@ -53,7 +53,9 @@ cross: ## compile for Linux, macOS and Windows on amd64 and arm64
 verify: ## the long runs: make test, fuzzing, kills and power cuts at length, cross-compiles
 	$(MAKE) test
 	$(MAKE) cross
-	OUTCROP_LONG=1 go test -count=1 -timeout 60m ./test/crash
+	OUTCROP_FAULT_STRIDE=1 OUTCROP_CRASH_KILLS=500 OUTCROP_CRASH_CUTS=300 go test -count=1 -timeout 90m ./test/crash
+	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
+	OUTCROP_S3_SUITE=$(CURDIR)/$(TOOLS)/versitygw OUTCROP_TEST_PYTHON=$(PY) go test -count=1 -timeout 30m ./internal/neighbour/s3
 	./test/fuzz 5m
 
 clean: ## what was built and installed here

@@ -128,7 +128,7 @@ func (s *Sealer) Seal(ctx context.Context, keyARN string, aad, plain []byte) ([]
 	if u.Context == nil {
 		u.Context = s.contextOf(aad)
 	}
-	dk, err := service.dataKey(a, u)
+	dk, err := service.dataKey(ctx, a, u)
 	if err != nil {
 		return nil, refuse(err)
 	}
@@ -142,6 +142,7 @@ func (s *Sealer) Seal(ctx context.Context, keyARN string, aad, plain []byte) ([]
 	out[0] = envelopeFormat
 	out = append(binary.AppendUvarint(out, uint64(len(enc))), enc...)
 	out = append(binary.AppendUvarint(out, uint64(len(dk.Ciphertext))), dk.Ciphertext...)
+	//nolint:gosec // the key is fresh for this record and seals nothing else, so a fixed nonce is never met twice
 	return aead.Seal(out, make([]byte, aead.NonceSize()), plain, bound(out, aad)), nil
 }
 
@@ -158,7 +159,7 @@ func (s *Sealer) Open(ctx context.Context, keyARN string, aad, sealed []byte) ([
 	if !ok {
 		return nil, errDamaged
 	}
-	d, err := service.unwrap(asking(ctx, at.Region), Use{Key: keyARN, Context: enc}, wrapped)
+	d, err := service.unwrap(ctx, asking(ctx, at.Region), Use{Key: keyARN, Context: enc}, wrapped)
 	if err != nil {
 		return nil, refuse(err)
 	}
@@ -273,9 +274,9 @@ func (s *Sealer) contextOf(aad []byte) map[string]string {
 	return nil
 }
 
-func (s *Service) dataKey(a Asking, u Use) (DataKey, error) {
+func (s *Service) dataKey(ctx context.Context, a Asking, u Use) (DataKey, error) {
 	if !a.House {
-		return s.GenerateDataKey(context.Background(), a.Caller, u, 32, false)
+		return s.GenerateDataKey(ctx, a.Caller, u, 32, false)
 	}
 	k, err := s.housed(u.Key, a.Region)
 	if err != nil {
@@ -289,9 +290,9 @@ func (s *Service) dataKey(a Asking, u Use) (DataKey, error) {
 	return out, err
 }
 
-func (s *Service) unwrap(a Asking, u Use, wrapped []byte) ([]byte, error) {
+func (s *Service) unwrap(ctx context.Context, a Asking, u Use, wrapped []byte) ([]byte, error) {
 	if !a.House {
-		d, err := s.Decrypt(context.Background(), a.Caller, u, wrapped)
+		d, err := s.Decrypt(ctx, a.Caller, u, wrapped)
 		return d.Plain, err
 	}
 	k, err := s.housed(u.Key, a.Region)

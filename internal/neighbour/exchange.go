@@ -172,7 +172,7 @@ func (x *Exchange) Public(err error) *apierr.Error {
 }
 
 func (x *Exchange) log(level slog.Level, text string, err error) {
-	x.c.Logger.LogAttrs(x.ctx, level, text,
+	x.c.Logger.LogAttrs(x.ctx, level, text, //nolint:sloglint // one of two constants of this file
 		slog.String("request_id", x.Call.RequestID), slog.String("service", x.Call.Service), slog.String("operation", x.Call.Operation),
 		slog.String("account", x.Call.Account), slog.String("region", x.Call.Region), slog.String("error", err.Error()))
 }

@@ -303,7 +303,7 @@ func (f *Face) ListRoleTags(ctx context.Context, in *iam.ListRoleTagsInput) (*ia
 func (f *Face) TagPolicy(ctx context.Context, in *iam.TagPolicyInput) (*iam.TagPolicyOutput, error) {
 	tags, err := tagMap(in.Tags)
 	if err == nil {
-		_, err = f.view(ctx).own(in.PolicyArn)
+		err = f.view(ctx).own(in.PolicyArn)
 	}
 	if err == nil {
 		err = fault(f.Identity.TagPolicy(ctx, account(ctx), in.PolicyArn, tags))
@@ -316,7 +316,7 @@ func (f *Face) TagPolicy(ctx context.Context, in *iam.TagPolicyInput) (*iam.TagP
 
 // UntagPolicy removes tags of a managed policy.
 func (f *Face) UntagPolicy(ctx context.Context, in *iam.UntagPolicyInput) (*iam.UntagPolicyOutput, error) {
-	_, err := f.view(ctx).own(in.PolicyArn)
+	err := f.view(ctx).own(in.PolicyArn)
 	if err == nil {
 		err = fault(f.Identity.UntagPolicy(ctx, account(ctx), in.PolicyArn, in.TagKeys))
 	}

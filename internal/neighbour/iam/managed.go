@@ -89,18 +89,18 @@ func (f *Face) ListPolicies(ctx context.Context, in *iam.ListPoliciesInput) (*ia
 	return &iam.ListPoliciesOutput{Policies: each(ms, func(m identity.ManagedPolicy) iam.Policy { return v.wirePolicy(m, false) }), IsTruncated: more, Marker: next}, nil
 }
 
-// own finds a policy that the account may change.
-func (v view) own(arn string) (identity.ManagedPolicy, error) {
+// own returns why the account may not change a policy, nil when it may.
+func (v view) own(arn string) error {
 	m, err := v.policy(arn)
 	if err == nil && m.Account == "aws" {
-		return m, apierr.New(apierr.AccessDenied, "Cannot change %s: it is managed by AWS. Create a policy of your own from its document instead.", arn)
+		return apierr.New(apierr.AccessDenied, "Cannot change %s: it is managed by AWS. Create a policy of your own from its document instead.", arn)
 	}
-	return m, err
+	return err
 }
 
 // DeletePolicy removes a managed policy that nobody has.
 func (f *Face) DeletePolicy(ctx context.Context, in *iam.DeletePolicyInput) (*iam.DeletePolicyOutput, error) {
-	if _, err := f.view(ctx).own(in.PolicyArn); err != nil {
+	if err := f.view(ctx).own(in.PolicyArn); err != nil {
 		return nil, err
 	}
 	if err := f.Identity.DeletePolicy(ctx, account(ctx), in.PolicyArn); err != nil {
@@ -111,7 +111,7 @@ func (f *Face) DeletePolicy(ctx context.Context, in *iam.DeletePolicyInput) (*ia
 
 // CreatePolicyVersion adds a version.
 func (f *Face) CreatePolicyVersion(ctx context.Context, in *iam.CreatePolicyVersionInput) (*iam.CreatePolicyVersionOutput, error) {
-	if _, err := f.view(ctx).own(in.PolicyArn); err != nil {
+	if err := f.view(ctx).own(in.PolicyArn); err != nil {
 		return nil, err
 	}
 	pv, err := f.Identity.CreatePolicyVersion(ctx, account(ctx), in.PolicyArn, in.PolicyDocument, deref(in.SetAsDefault))
@@ -156,7 +156,7 @@ func (f *Face) ListPolicyVersions(ctx context.Context, in *iam.ListPolicyVersion
 
 // DeletePolicyVersion removes a version that is not in force.
 func (f *Face) DeletePolicyVersion(ctx context.Context, in *iam.DeletePolicyVersionInput) (*iam.DeletePolicyVersionOutput, error) {
-	if _, err := f.view(ctx).own(in.PolicyArn); err != nil {
+	if err := f.view(ctx).own(in.PolicyArn); err != nil {
 		return nil, err
 	}
 	if err := f.Identity.DeletePolicyVersion(ctx, account(ctx), in.PolicyArn, in.VersionId); err != nil {
@@ -167,7 +167,7 @@ func (f *Face) DeletePolicyVersion(ctx context.Context, in *iam.DeletePolicyVers
 
 // SetDefaultPolicyVersion puts a version in force.
 func (f *Face) SetDefaultPolicyVersion(ctx context.Context, in *iam.SetDefaultPolicyVersionInput) (*iam.SetDefaultPolicyVersionOutput, error) {
-	if _, err := f.view(ctx).own(in.PolicyArn); err != nil {
+	if err := f.view(ctx).own(in.PolicyArn); err != nil {
 		return nil, err
 	}
 	if err := f.Identity.SetDefaultPolicyVersion(ctx, account(ctx), in.PolicyArn, in.VersionId); err != nil {

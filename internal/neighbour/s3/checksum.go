@@ -1,8 +1,8 @@
 package s3
 
 import (
-	"crypto/md5"  //nolint:gosec // S3's digests are what they are
-	"crypto/sha1" //nolint:gosec // one of S3's checksums
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -176,7 +176,7 @@ func (x *request) integrity() (*integrity, error) {
 		}
 	}
 	if in.sum != nil && in.sum.name == "SHA1" {
-		in.sha1 = sha1.New() //nolint:gosec // see import
+		in.sha1 = sha1.New()
 	}
 	return in, nil
 }

@@ -22,7 +22,7 @@ func python(t *testing.T) string {
 	if path == "" {
 		path, _ = filepath.Abs("../../../.venv/bin/python")
 	}
-	if out, err := exec.CommandContext(t.Context(), path, "-c", "import boto3, awscli").CombinedOutput(); err != nil { //nolint:gosec // the tester's interpreter
+	if out, err := exec.CommandContext(t.Context(), path, "-c", "import boto3, awscli").CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("no Python with boto3 and awscli (set OUTCROP_TEST_PYTHON, or make .venv/ready): %v %s", err, out)
 		}
@@ -43,7 +43,7 @@ func TestBoto3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), py, "-") //nolint:gosec // the tester's interpreter
+	cmd := exec.CommandContext(t.Context(), py, "-")
 	cmd.Stdin, cmd.Env = bytes.NewReader(script), h.environment(t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "all of boto3 agrees\n") {
 		t.Errorf("%v\n%s", err, out)
@@ -59,7 +59,7 @@ func TestTheAWSCLI(t *testing.T) {
 	}
 	aws := func(want int, args ...string) string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), py, append([]string{filepath.Join(filepath.Dir(py), "aws")}, args...)...) //nolint:gosec // the tester's interpreter
+		cmd := exec.CommandContext(t.Context(), py, append([]string{filepath.Join(filepath.Dir(py), "aws")}, args...)...)
 		cmd.Env, cmd.Dir = h.environment(dir), dir
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {

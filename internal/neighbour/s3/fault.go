@@ -52,7 +52,6 @@ var (
 	errBucketExists       = code{"BucketAlreadyExists", 409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."}
 	errBucketOwned        = code{"BucketAlreadyOwnedByYou", 409, "Your previous request to create the named bucket succeeded and you already own it."}
 	errBucketNotEmpty     = code{"BucketNotEmpty", 409, "The bucket you tried to delete is not empty"}
-	errConditional        = code{"ConditionalRequestConflict", 409, "The conditional request cannot succeed due to a conflicting operation against this resource."}
 	errCORSForbidden      = code{"AccessForbidden", 403, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."}
 	errEntityTooLarge     = code{"EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"}
 	errEntityTooSmall     = code{"EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size"}
@@ -114,12 +113,12 @@ func (x *request) faultOf(err error) *fault {
 	for _, m := range ofStore {
 		if errors.Is(err, m.err) {
 			f := fail(m.code)
-			switch m.err {
-			case object.ErrNoBucket:
+			switch {
+			case errors.Is(m.err, object.ErrNoBucket):
 				f.extra = []string{"BucketName", x.name}
-			case object.ErrNotFound:
+			case errors.Is(m.err, object.ErrNotFound):
 				f.extra = []string{"Key", x.key}
-			case object.ErrNoUpload:
+			case errors.Is(m.err, object.ErrNoUpload):
 				f.extra = []string{"UploadId", x.query.Get("uploadId")}
 			}
 			return f
@@ -182,6 +181,7 @@ func (x *request) unauthentic(e *sigv4.Error) *fault {
 	case sigv4.SignatureExpired, sigv4.SignatureNotYet:
 		f.text = "The difference between the request time and the current time is too large."
 		f.extra = append(f.extra, "ServerTime", x.f.c.Now().UTC().Format(isoTime))
+	default: // the error's own text says it all
 	}
 	return f
 }
@@ -195,7 +195,7 @@ func (x *request) refuse(err error) *apierr.Error {
 	f := x.faultOf(err)
 	shown := &apierr.Error{Kind: apierr.Kind(f.name), Message: f.text, Err: f.cause}
 	if f.cause != nil {
-		x.Public(f.cause) // for its log line
+		_ = x.Public(f.cause) // for its log line
 	}
 	if x.w.status != 0 { // the head is out: cut the connection, or what came counts as whole
 		panic(http.ErrAbortHandler)

@@ -368,7 +368,7 @@ func (x *request) deleteObjects() error {
 		}
 		f := x.faultOf(errs[i])
 		if f.cause != nil {
-			x.Public(f.cause) // for its log line
+			_ = x.Public(f.cause) // for its log line
 		}
 		d.begin("Error", false)
 		d.text("Key", o.Key)

@@ -2,7 +2,7 @@ package s3
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the signature of version 2 is made with it
+	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"

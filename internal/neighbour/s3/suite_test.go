@@ -47,7 +47,7 @@ func TestThePublicSuite(t *testing.T) {
 
 func suiteTest(t *testing.T, suite, name string) {
 	h := open(t, options{})
-	cmd := exec.CommandContext(t.Context(), suite, "test", "-a", h.admin.ID, "-s", h.admin.Secret.Reveal(), "-e", h.url, name) //nolint:gosec // the tester's binary
+	cmd := exec.CommandContext(t.Context(), suite, "test", "-a", h.admin.ID, "-s", h.admin.Secret.Reveal(), "-e", h.url, name)
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "AWS_") { // its client takes no certificates from there
 			cmd.Env = append(cmd.Env, e)
