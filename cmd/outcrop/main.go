@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"syscall"
 	"text/tabwriter"
+
+	"github.com/outcrop-dev/outcrop/internal/sandbox"
 )
 
 // verb is one thing the command does.
@@ -45,6 +47,9 @@ type env struct {
 }
 
 func main() {
+	if sandbox.Main() { // a stage of a jail is this same program
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, &env{os.Stdout, os.Stderr, os.Stderr, os.Getenv}, os.Args[1:])
 	stop()

@@ -16,6 +16,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/engine/llamacpp"
 	"github.com/outcrop-dev/outcrop/internal/engine/weights"
 	"github.com/outcrop-dev/outcrop/internal/engine/weights/fetch"
+	"github.com/outcrop-dev/outcrop/internal/server"
 )
 
 const modelsUsage = `usage: outcrop models list [--aws]    local models, and with --aws which AWS ids they answer
@@ -202,7 +203,8 @@ func runDoctor(ctx context.Context, e *env, args []string) error {
 		*data = config.DefaultData()
 	}
 	findings := install.Doctor(ctx, install.Config{Dir: cacheDir(e), Offline: *offline, Getenv: e.getenv})
-	findings = append(findings, checkData(*data), checkServer(ctx, *data))
+	findings = append(findings, checkData(*data), checkServer(ctx, *data), checkOperations())
+	findings = append(findings, checkJail(ctx)...)
 	problems := 0
 	for _, f := range findings {
 		mark := map[install.Level]string{install.OK: "ok     ", install.Warning: "warning", install.Problem: "PROBLEM"}[f.Level]
@@ -218,6 +220,20 @@ func runDoctor(ctx context.Context, e *env, args []string) error {
 		return fmt.Errorf("%d problems", problems)
 	}
 	return nil
+}
+
+// checkOperations says how much of Bedrock is built.
+func checkOperations() install.Finding {
+	built, all := 0, 0
+	for _, s := range server.Operations() {
+		for _, o := range s.Operations {
+			all++
+			if o.Built {
+				built++
+			}
+		}
+	}
+	return install.Finding{Check: "operations", Level: install.OK, Detail: fmt.Sprintf("%d of %d are built, the others answer 501 (outcrop operations lists them)", built, all)}
 }
 
 // checkData tries the data folder by writing a file into it.

@@ -15,6 +15,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
+	"github.com/outcrop-dev/outcrop/internal/tag"
 )
 
 // InferenceProfiles holds the operations on inference profiles. System-defined
@@ -117,9 +118,9 @@ func (m *InferenceProfiles) CreateInferenceProfile(ctx context.Context, in *bedr
 				return "", err
 			}
 			name := applicationARN(at, id)
-			tags := make([]store.Tag, 0, len(in.Tags))
-			for _, t := range in.Tags {
-				tags = append(tags, store.Tag{Key: t.Key, Value: t.Value})
+			tags := tag.FromBedrock(in.Tags)
+			if err := tag.Check(name, nil, tags); err != nil {
+				return "", err
 			}
 			return name, tx.PutTags(name, tags)
 		})

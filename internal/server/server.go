@@ -31,6 +31,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/service"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
+	"github.com/outcrop-dev/outcrop/internal/tag"
 	"github.com/outcrop-dev/outcrop/internal/trace"
 )
 
@@ -53,6 +54,7 @@ type Server struct {
 	identity  *iam.Identity
 	sealer    *kms.Sealer
 	account   account
+	functions functions
 	engine    engine.Engine
 	catalog   *catalog.Catalog
 	handlers  []*gateway.Handler
@@ -99,6 +101,7 @@ var parts = []struct {
 	{"jobs", (*Server).makeJobs},
 	{"identities", (*Server).makeIdentity},
 	{"keys, secrets and logs", (*Server).makeAccount},
+	{"functions", (*Server).makeFunctions},
 	{"engine", (*Server).makeEngine},
 	{"catalogue", (*Server).makeCatalog},
 	{"gateway", (*Server).makeGateway},
@@ -219,6 +222,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		{Service: service.Models[0].Service, API: &service.Bedrock{
 			FoundationModels: &catalog.FoundationModels{Catalog: s.catalog}, ModelAccess: &catalog.ModelAccess{Catalog: s.catalog},
 			InferenceProfiles: &catalog.InferenceProfiles{Catalog: s.catalog},
+			ModelTags:         tag.New(tag.Config{Store: s.store, Owners: owners(s.catalog)}),
 		}},
 		{Service: service.Models[1].Service, API: &service.BedrockRuntime{Runtime: runtime}},
 		{Service: service.Models[2].Service, API: &service.BedrockAgent{}},
@@ -342,6 +346,7 @@ func (s *Server) pages(metrics http.Handler) map[string]http.Handler {
 			text(http.StatusServiceUnavailable, "starting or stopping\n").ServeHTTP(w, r)
 		}),
 		"/metrics": metrics,
+		codePath:   s.functions.code,
 	}
 }
 
@@ -358,6 +363,7 @@ func (s *Server) Run(ctx context.Context, ready func(*Connection)) error {
 	g.Go(func() error { return s.account.keys.Run(background) })
 	g.Go(func() error { return s.account.secrets.Run(background) })
 	g.Go(func() error { return s.account.logs.Run(background) })
+	g.Go(func() error { return s.functions.events.Run(background) })
 	// Nobody asks when a job goes on: it opens its own records.
 	g.Go(func() error { return s.jobs.Run(kms.As(background, kms.Asking{House: true})) })
 	for _, l := range s.listeners {

@@ -10,6 +10,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/inference"
+	"github.com/outcrop-dev/outcrop/internal/tag"
 )
 
 // Bedrock is the control plane of models.
@@ -17,6 +18,7 @@ type Bedrock struct {
 	*catalog.FoundationModels
 	*catalog.ModelAccess
 	*catalog.InferenceProfiles
+	*tag.ModelTags
 	unbuiltBedrock
 }
 
