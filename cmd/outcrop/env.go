@@ -6,22 +6,24 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/config"
 	"github.com/outcrop-dev/outcrop/internal/server"
 )
 
-func printEnv(_ context.Context, e *env, args []string) error {
+func printEnv(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("env")
 	data := fs.String("data", e.getenv("OUTCROP_DATA"), "data folder of the server")
 	profile := fs.String("profile", "", "write the keys as this profile of the AWS configuration instead of printing variables")
+	wait := fs.Duration("wait", 5*time.Second, "how long to wait for a server that is just starting")
 	if err := fs.Parse(args); err != nil {
 		return usageError{err}
 	}
 	if *data == "" {
 		*data = config.DefaultData()
 	}
-	c, err := server.ReadConnection(*data)
+	c, err := waitConnection(ctx, *data, *wait)
 	if err != nil {
 		return err
 	}
@@ -39,6 +41,23 @@ func printEnv(_ context.Context, e *env, args []string) error {
 	// A session token or profile of another account would be sent along with these keys.
 	fmt.Fprintln(e.stdout, "unset AWS_SESSION_TOKEN AWS_PROFILE")
 	return nil
+}
+
+// waitConnection gives a server that was started a moment ago, on the line
+// before, the time to say where it is.
+func waitConnection(ctx context.Context, data string, wait time.Duration) (*server.Connection, error) {
+	deadline := time.Now().Add(wait)
+	for {
+		c, err := server.ReadConnection(data)
+		if err == nil || time.Now().After(deadline) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // quote makes s one word of a shell.
