@@ -32,6 +32,8 @@ func verbs() []verb {
 		{"models", "list, pull, remove and test local models", models},
 		{"engine", "show or install the engine that runs models", engineVerb},
 		{"doctor", "check this machine and say what to do", runDoctor},
+		{"credentials", "list, make and remove keys of users", credentialsVerb},
+		{"policy", "explain what the policies of a principal say of an action", policyVerb},
 		{"operations", "print the operations of Bedrock and which are built", operations},
 		{"backup", "copy the data of a server into an archive folder", backup},
 		{"restore", "make a data folder from a backup", restore},
