@@ -40,6 +40,9 @@ type Config struct {
 	Grace      time.Duration `yaml:"grace" help:"how long a stop waits for running calls"`
 	MaxBody    int64         `yaml:"max-body" help:"largest request body in bytes"`
 
+	UnsafeLocalCode bool   `yaml:"unsafe-local-code" help:"run Lambda functions without a jail: only where none can be made and all code is your own"`
+	LambdaNetwork   string `yaml:"lambda-network" help:"what Lambda functions reach besides this server: none, or host for all that this machine reaches"`
+
 	Engine         string            `yaml:"engine" help:"auto, script, script:FILE, or the URL of an OpenAI-compatible endpoint"`
 	EngineKey      string            `yaml:"engine-key" help:"API key for the engine endpoint"`
 	ImageEngine    string            `yaml:"image-engine" help:"URL of an OpenAI-images or stable-diffusion.cpp endpoint"`
@@ -62,7 +65,7 @@ func Default() Config {
 		Listen: "127.0.0.1:4580", Store: "sqlite", Objects: "dir", Account: "123456789012", Region: "us-east-1",
 		Auth: "sigv4", TLS: "off", Profile: "off", Access: "granted", LogLevel: "info", LogFormat: "text",
 		Transition: 100 * time.Millisecond, Grace: 20 * time.Second, MaxBody: 32 << 20,
-		Engine: "auto", IdleUnload: 10 * time.Minute, RequestTimeout: 15 * time.Minute,
+		LambdaNetwork: "none", Engine: "auto", IdleUnload: 10 * time.Minute, RequestTimeout: 15 * time.Minute,
 	}
 }
 
@@ -121,6 +124,7 @@ func (c *Config) Check() error {
 	oneOf("model-access", c.Access, "granted", "locked")
 	oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log-format", c.LogFormat, "text", "json")
+	oneOf("lambda-network", c.LambdaNetwork, "none", "host")
 	if c.Auth == "off" && err == nil && !Loopback(host) {
 		bad("auth", "off is refused on %s: without authentication only a loopback address such as 127.0.0.1 may be served", c.Listen)
 	}

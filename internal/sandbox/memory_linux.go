@@ -124,49 +124,49 @@ func hasWord(b []byte, word string) bool {
 // newCgroup makes the group of one jail; nil when there can be none.
 func newCgroup(s Spec) *cgroup { return cgroupHome().child(s) }
 
-// child makes a group below home.
-func (home cgroup) child(s Spec) *cgroup {
+// child makes a group below g.
+func (g cgroup) child(s Spec) *cgroup {
 	// Where the kernel ends a jail: its memory, the stage, and the files in the
 	// scratch, which count as memory.
 	hard := s.Limits.Memory + s.Scratch + 32<<20
 	name := fmt.Sprintf("outcrop-%d-%d", os.Getpid(), cgroupSerial.Add(1))
-	g := &cgroup{v2: home.v2}
+	box := &cgroup{v2: g.v2}
 	put := func(dir, file string, n int64) bool {
 		return os.WriteFile(filepath.Join(dir, file), strconv.AppendInt(nil, n, 10), 0) == nil
 	}
-	if home.memory != "" {
-		dir := filepath.Join(home.memory, name)
+	if g.memory != "" {
+		dir := filepath.Join(g.memory, name)
 		if os.Mkdir(dir, 0o755) == nil {
 			limit, swap := "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
-			if home.v2 {
+			if g.v2 {
 				limit, swap = "memory.max", "memory.swap.max"
 			}
 			if put(dir, limit, hard) {
-				if home.v2 {
+				if g.v2 {
 					put(dir, swap, 0)
 				} else {
 					put(dir, swap, hard)
 				}
-				g.memory = dir
+				box.memory = dir
 			} else {
 				_ = os.Remove(dir)
 			}
 		}
 	}
-	if home.pids != "" && (!home.v2 || g.memory != "") {
-		dir := filepath.Join(home.pids, name)
-		if home.v2 || os.Mkdir(dir, 0o755) == nil {
+	if g.pids != "" && (!g.v2 || box.memory != "") {
+		dir := filepath.Join(g.pids, name)
+		if g.v2 || os.Mkdir(dir, 0o755) == nil {
 			if put(dir, "pids.max", int64(s.Limits.Pids)+stageThreads) {
-				g.pids = dir
-			} else if !home.v2 {
+				box.pids = dir
+			} else if !g.v2 {
 				_ = os.Remove(dir)
 			}
 		}
 	}
-	if g.memory == "" && g.pids == "" {
+	if box.memory == "" && box.pids == "" {
 		return nil
 	}
-	return g
+	return box
 }
 
 // stageThreads are the stage's own, counted with the jail's.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path"
 	"strings"
 	"sync"
@@ -312,6 +311,3 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 	}
 	return p.Wait(), nil
 }
-
-// devNull opens what a program reads and writes when its Spec names nothing.
-func devNull() (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) }

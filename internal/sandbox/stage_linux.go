@@ -56,9 +56,9 @@ func Main() bool {
 	// and pipes have come this way.
 	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		fmt.Fprintln(os.Stderr, "jail: close inherited files:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // in the stage of a jail this is main
 	}
-	os.Exit(runStage())
+	os.Exit(runStage()) //nolint:forbidigo // in the stage of a jail this is main
 	return true
 }
 
@@ -86,7 +86,7 @@ func runStage() int {
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0)
 	go func() {
 		_, _ = control{}.Read(make([]byte, 1))
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // in the stage of a jail this is main
 	}()
 	// The collector was off while there was hurry. What is left of starting this
 	// binary must not stay in memory beside every program.

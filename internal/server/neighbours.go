@@ -14,6 +14,7 @@ import (
 	s3face "github.com/outcrop-dev/outcrop/internal/neighbour/s3"
 	smface "github.com/outcrop-dev/outcrop/internal/neighbour/secretsmanager"
 	stsface "github.com/outcrop-dev/outcrop/internal/neighbour/sts"
+	"github.com/outcrop-dev/outcrop/internal/object"
 	"github.com/outcrop-dev/outcrop/internal/secret"
 )
 
@@ -22,6 +23,7 @@ type account struct {
 	keys    *kms.Service
 	secrets *secret.Service
 	logs    *logs.Service
+	objects object.Store
 	buckets *s3face.Face
 }
 
@@ -50,6 +52,7 @@ func (s *Server) makeBuckets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.account.objects = objects
 	s.closers = append(s.closers, objects.Close)
 	c := s3face.Config{
 		Objects: objects, Rows: s.store, Decider: s.identity, Keys: keys{s.identity}, Now: s.clock.Now,
@@ -71,6 +74,7 @@ func (s *Server) faces() map[string]any {
 		"kms":            &kmsface.Face{Keys: s.account.keys},
 		"secretsmanager": &smface.Face{Secrets: s.account.secrets},
 		"logs":           &logsface.Face{Logs: s.account.logs},
+		"lambda":         s.functions.face,
 	}
 }
 

@@ -107,7 +107,7 @@ func (e *Endpoint) Invoke(ctx context.Context, in lambda.Invocation) (*lambda.Re
 		}
 	}
 	from := time.Now()
-	resp, body, err := send(ctx, e.cfg.Client, req, in)
+	resp, body, err := send(ctx, e.cfg.Client, req, in) //nolint:bodyclose // send has read the body to its end and closed it
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (h *Hook) Invoke(ctx context.Context, in lambda.Invocation) (*lambda.Result
 		req.Header.Set(k, v)
 	}
 	from := time.Now()
-	resp, body, err := send(ctx, h.cfg.Client, req, in)
+	resp, body, err := send(ctx, h.cfg.Client, req, in) //nolint:bodyclose // send has read the body to its end and closed it
 	res := &lambda.Result{Status: nethttp.StatusOK, Version: lambda.LatestVersion, RequestID: id, Duration: time.Since(from)}
 	res.Billed = (res.Duration + time.Millisecond - 1).Truncate(time.Millisecond)
 	fail := func(kind, message string) *lambda.Result {
@@ -274,7 +274,8 @@ func request(ctx context.Context, to string, in lambda.Invocation) (*nethttp.Req
 	return req, nil
 }
 
-// send returns an answer with its whole body, up to the limit of a response.
+// send returns an answer with its whole body, up to the limit of a response; the
+// body of the response itself is closed.
 func send(ctx context.Context, c *nethttp.Client, req *nethttp.Request, in lambda.Invocation) (*nethttp.Response, []byte, error) {
 	resp, err := c.Do(req)
 	if err != nil {

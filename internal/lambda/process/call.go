@@ -231,7 +231,7 @@ func (j *job) restart(ctx context.Context) (bool, error) {
 		p = &pool{arn: j.f.ARN, revision: j.f.Revision, all: map[*instance]bool{}}
 		j.r.pools[j.f.QualifiedARN()] = p
 	}
-	j.i = j.r.newInstance(p, j.f)
+	j.i = j.r.newInstance(p, j.f) //nolint:contextcheck // an instance lives as long as the runtime, not as the call
 	j.r.mu.Unlock()
 	return j.waitInit(ctx, j.f.Timeout)
 }

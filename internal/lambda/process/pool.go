@@ -77,7 +77,7 @@ func (r *Runtime) take(ctx context.Context, f *lambda.Function) (i *instance, st
 			w, settled, patience = &waiter{make(chan *instance, 1)}, true, settle
 			p.waiters = append(p.waiters, w)
 		case r.total < r.cfg.Instances || r.evict(&gone):
-			i, started = r.newInstance(p, f), true
+			i, started = r.newInstance(p, f), true //nolint:contextcheck // an instance lives as long as the runtime, not as the call
 		case patience <= 0:
 			r.mu.Unlock()
 			r.killAll(gone)

@@ -54,7 +54,7 @@ type Runtime struct {
 	inters *interpreters
 	ownDir string // removed at Close
 
-	life context.Context // ends at Close; instances hang on it
+	life context.Context //nolint:containedctx // the runtime's own life, not a call's: it ends at Close, and instances, which outlive the call that started them, hang on it
 	end  context.CancelFunc
 	work sync.WaitGroup // every goroutine of the runtime
 
@@ -182,6 +182,7 @@ func (r *Runtime) Invoke(ctx context.Context, in lambda.Invocation) (*lambda.Res
 			return nil, err
 		}
 		return &lambda.Result{Status: 202, Version: f.Version, RequestID: in.RequestID}, nil
+	case lambda.RequestResponse: // goes on below, as no type at all does
 	}
 	if f.Pending != "" {
 		return nil, &lambda.Error{Kind: lambda.Conflict, Message: "The operation cannot be performed at this time. The function is currently in the following state: " + f.Pending}

@@ -61,10 +61,9 @@ func serveGo() {
 // world is a runtime with functions made on the spot.
 type world struct {
 	*Runtime
-	t     testing.TB
-	dir   string
-	logs  *memorySink
-	queue *lambda.Memory
+	t    testing.TB
+	dir  string
+	logs *memorySink
 
 	mu        sync.Mutex
 	functions map[string]*lambda.Function
