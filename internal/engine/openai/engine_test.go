@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,9 +31,10 @@ type endpoint struct {
 	*httptest.Server
 	owner   string
 	noUsage bool
-	last    map[string]any // body of the last request
-	auth    string
-	limit   int // longest embedding input in words
+	mu      sync.Mutex
+	last    map[string]any // body of the last request; see lastBody
+	auth    string         // of the last request; see lastAuth
+	limit   int            // longest embedding input in words
 }
 
 func newEndpoint(t *testing.T) *endpoint {
@@ -72,11 +74,37 @@ func newEndpoint(t *testing.T) *endpoint {
 	mux.HandleFunc("/v1/images/", e.images)
 	mux.HandleFunc("/sdapi/", e.sd)
 	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.mu.Lock()
 		e.auth = r.Header.Get("Authorization")
+		e.mu.Unlock()
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(e.Close)
 	return e
+}
+
+func (e *endpoint) keep(body []byte) {
+	var last map[string]any
+	_ = json.Unmarshal(body, &last)
+	e.set(last)
+}
+
+func (e *endpoint) set(last map[string]any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = last
+}
+
+func (e *endpoint) lastBody() map[string]any {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.last
+}
+
+func (e *endpoint) lastAuth() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.auth
 }
 
 var words = strings.SplitAfter("Once upon a time a stone of grey granité lay under 日本 and 😀 dreamt of the sea ", " ")
@@ -91,8 +119,7 @@ func (e *endpoint) chat(w http.ResponseWriter, r *http.Request) {
 		Choice   any `json:"tool_choice"`
 	}
 	b, _ := io.ReadAll(r.Body)
-	e.last = nil
-	_ = json.Unmarshal(b, &e.last)
+	e.keep(b)
 	_ = json.Unmarshal(b, &in)
 	prompt := fmt.Sprint(in.Messages)
 	count := len(strings.Fields(prompt)) + 5*len(in.Tools)
@@ -194,7 +221,7 @@ func picture(jpg bool) string {
 }
 
 func (e *endpoint) images(w http.ResponseWriter, r *http.Request) {
-	e.last = map[string]any{"path": r.URL.Path}
+	last := map[string]any{"path": r.URL.Path}
 	if strings.HasSuffix(r.URL.Path, "edits") {
 		if err := r.ParseMultipartForm(1 << 20); err != nil {
 			w.WriteHeader(400)
@@ -205,16 +232,18 @@ func (e *endpoint) images(w http.ResponseWriter, r *http.Request) {
 			img, _ := png.Decode(f)
 			_, _, _, white := img.At(1, 1).RGBA()
 			_, _, _, black := img.At(0, 0).RGBA()
-			e.last["alpha"] = []uint32{white, black}
+			last["alpha"] = []uint32{white, black}
 		}
 	}
+	e.set(last)
 	fmt.Fprintf(w, `{"data":[{"b64_json":%q}]}`, picture(true))
 }
 
 func (e *endpoint) sd(w http.ResponseWriter, r *http.Request) {
-	e.last = map[string]any{}
-	_ = json.NewDecoder(r.Body).Decode(&e.last)
-	e.last["path"] = r.URL.Path
+	last := map[string]any{}
+	_ = json.NewDecoder(r.Body).Decode(&last)
+	last["path"] = r.URL.Path
+	e.set(last)
 	fmt.Fprintf(w, `{"images":[%q],"info":"{\"all_seeds\":[42]}"}`, picture(false))
 }
 
@@ -238,8 +267,8 @@ func TestTheEngineKeepsTheContract(t *testing.T) {
 		e := open(t, srv, func(c *Config) { c.Images = &Images{BaseURL: srv.URL + "/v1"} })
 		return enginetest.Subject{Engine: e, Prompt: "Tell me a story.", Exact: true, Tools: true, Tokenizes: true, Embeds: true, Reranks: true, Paints: true, Endless: true}
 	})
-	if srv.auth != "" && srv.auth != "Bearer sk-test" {
-		t.Errorf("key: %q", srv.auth)
+	if srv.lastAuth() != "" && srv.lastAuth() != "Bearer sk-test" {
+		t.Errorf("key: %q", srv.lastAuth())
 	}
 }
 
@@ -318,8 +347,8 @@ func TestWhatTheDialectCannotHonourIsRefused(t *testing.T) {
 	srv.owner = "vllm"
 	if _, _, err := ask(open(t, srv, nil), "story", func(r *engine.Request) {
 		r.Messages = append(r.Messages, engine.Message{Role: engine.Assistant, Parts: []engine.Part{{Text: "Once"}}})
-	}); err != nil || srv.last["continue_final_message"] != true || srv.last["add_generation_prompt"] != false {
-		t.Errorf("prefill with vLLM: %v, %v", err, srv.last)
+	}); err != nil || srv.lastBody()["continue_final_message"] != true || srv.lastBody()["add_generation_prompt"] != false {
+		t.Errorf("prefill with vLLM: %v, %v", err, srv.lastBody())
 	}
 }
 
@@ -332,8 +361,8 @@ func TestImagesAreEditedWithAMask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, _ := srv.last["alpha"].([]uint32); len(a) != 2 || a[0] != 0 || a[1] == 0 {
-		t.Errorf("mask: %v", srv.last)
+	if a, _ := srv.lastBody()["alpha"].([]uint32); len(a) != 2 || a[0] != 0 || a[1] == 0 {
+		t.Errorf("mask: %v", srv.lastBody())
 	}
 	if _, err := png.Decode(bytes.NewReader(res.Images[0].Data)); err != nil {
 		t.Errorf("a JPEG was not turned into PNG: %v", err)
@@ -343,8 +372,8 @@ func TestImagesAreEditedWithAMask(t *testing.T) {
 	if res, err = e.Paint(t.Context(), req); err != nil || res.Seeds[0] != 42 {
 		t.Fatalf("%v %+v", err, res)
 	}
-	if srv.last["path"] != "/sdapi/v1/img2img" || srv.last["denoising_strength"] != 0.4 || srv.last["mask"] == nil {
-		t.Errorf("%v", srv.last)
+	if srv.lastBody()["path"] != "/sdapi/v1/img2img" || srv.lastBody()["denoising_strength"] != 0.4 || srv.lastBody()["mask"] == nil {
+		t.Errorf("%v", srv.lastBody())
 	}
 	req.Task = engine.RemoveBackdrop
 	if _, err = e.Paint(t.Context(), req); err == nil {
