@@ -50,6 +50,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"account":                     {[]string{"--account", "12"}, "--account"},
 		"auth off beyond loopback":    {[]string{"--auth", "off", "--listen", "0.0.0.0:80"}, "off is refused"},
 		"engine":                      {[]string{"--engine", "gpt"}, "--engine"},
+		"lambda network":              {[]string{"--lambda-network", "all"}, "--lambda-network"},
 		"duration":                    {[]string{"--grace", "soon"}, "grace"},
 		"an unknown key of the file":  {[]string{"--config", unknown}, "regoin"},
 		"a file that does not exist":  {[]string{"--config", unknown + "x"}, "read settings"},

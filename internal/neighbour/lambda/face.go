@@ -111,16 +111,6 @@ func (f *Face) Refine(ctx context.Context, op *api.Operation, in any, _ []string
 		p.Conditions["lambda:Principal"] = []string{member(v, "Principal")}
 	}
 	p.Resources = []string{t.qualified()}
-	var head store.Record[record]
-	err = f.c.Registry.Store.View(ctx, func(tx *store.Tx) (err error) {
-		head, err = functions.Get(tx, t.key())
-		return err
-	})
-	if err == nil {
-		for k, val := range head.Body.Tags {
-			p.Conditions["aws:ResourceTag/"+k] = []string{val}
-		}
-	}
 }
 
 func member(v reflect.Value, name string) string {
@@ -134,7 +124,8 @@ func member(v reflect.Value, name string) string {
 	return m.String()
 }
 
-// Authorize asks the caller's policies and the function's together. A function's
+// Authorize asks the caller's policies and the function's together, with the
+// function's tags. A function's
 // policy only allows, so an owner who may do everything is not asked about it.
 func (f *Face) Authorize(ctx context.Context, _ *api.Operation, _ any, p *gateway.Permission) error {
 	caller, ok := p.Caller.(*iam.Principal)
@@ -149,9 +140,15 @@ func (f *Face) Authorize(ctx context.Context, _ *api.Operation, _ any, p *gatewa
 		}
 		q := iam.Question{Principal: caller, Action: p.Action, Resource: arn, Owner: t.account, Keys: p.Conditions}
 		if known {
-			var err error
-			if q.ResourcePolicies, err = f.c.Registry.Policies(ctx, arn); err != nil {
+			b, err := f.c.Registry.head(ctx, t)
+			if err != nil {
 				return err
+			}
+			if q.ResourcePolicies, err = policiesOf(b); err != nil {
+				return err
+			}
+			for k, val := range b.Tags {
+				p.Conditions["aws:ResourceTag/"+k] = []string{val}
 			}
 		}
 		if err := f.c.Identity.Allow(&q); err != nil {

@@ -182,18 +182,25 @@ func (r *Registry) Policies(ctx context.Context, arn string) ([]*policy.Policy, 
 	if !ok {
 		return nil, nil
 	}
+	b, err := r.head(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return policiesOf(b)
+}
+
+// head reads what belongs to a function as a whole; an empty record when there is
+// none.
+func (r *Registry) head(ctx context.Context, t target) (*record, error) {
 	var head store.Record[record]
 	err := r.Store.View(ctx, func(tx *store.Tx) (err error) {
 		head, err = functions.Get(tx, t.key())
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("read %s: %w", t.arn(), err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("policy of %s: %w", arn, err)
-	}
-	return policiesOf(&head.Body)
+	return &head.Body, nil
 }
 
 func policiesOf(b *record) ([]*policy.Policy, error) {
