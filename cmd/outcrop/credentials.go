@@ -103,10 +103,10 @@ func (c iamClient) call(ctx context.Context, action string, in url.Values, out a
 
 func (c iamClient) list(ctx context.Context, e *env, user string) error {
 	var keys struct {
-		Keys []struct{ AccessKeyId, Status, CreateDate string } `xml:"ListAccessKeysResult>AccessKeyMetadata>member"` //nolint:revive // AWS's spelling
+		Keys []struct{ AccessKeyId, Status, CreateDate string } `xml:"ListAccessKeysResult>AccessKeyMetadata>member"`
 	}
 	var tokens struct {
-		Keys []struct{ ServiceSpecificCredentialId, Status, CreateDate, ExpirationDate string } `xml:"ListServiceSpecificCredentialsResult>ServiceSpecificCredentials>member"` //nolint:revive // AWS's spelling
+		Keys []struct{ ServiceSpecificCredentialId, Status, CreateDate, ExpirationDate string } `xml:"ListServiceSpecificCredentialsResult>ServiceSpecificCredentials>member"`
 	}
 	if err := c.call(ctx, "ListAccessKeys", url.Values{"UserName": {user}}, &keys); err != nil {
 		return err

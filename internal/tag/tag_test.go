@@ -23,13 +23,13 @@ func open(t *testing.T) (context.Context, *ModelTags) {
 	return call.With(t.Context(), &call.Call{Account: "123456789012", Region: "us-east-1"}), tags
 }
 
-func set(t *testing.T, ctx context.Context, m *ModelTags, tags ...bedrock.Tag) error { //nolint:revive // t comes first in tests
+func set(t *testing.T, ctx context.Context, m *ModelTags, tags ...bedrock.Tag) error {
 	t.Helper()
 	_, err := m.TagResource(ctx, &bedrock.TagResourceInput{ResourceARN: profile, Tags: tags})
 	return err
 }
 
-func list(t *testing.T, ctx context.Context, m *ModelTags) []bedrock.Tag { //nolint:revive // t comes first in tests
+func list(t *testing.T, ctx context.Context, m *ModelTags) []bedrock.Tag {
 	t.Helper()
 	out, err := m.ListTagsForResource(ctx, &bedrock.ListTagsForResourceInput{ResourceARN: profile})
 	if err != nil {
