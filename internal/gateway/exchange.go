@@ -320,11 +320,11 @@ func (x *exchange) fail(err error) {
 }
 
 func (x *exchange) finish() {
-	putBody(x.body)
 	x.obs.Duration = time.Since(x.obs.Start)
 	for _, o := range x.h.Observers {
 		o(&x.obs)
 	}
+	putBody(x.body)
 }
 
 func (h *Handler) neighbour(r *http.Request) http.Handler {

@@ -83,7 +83,7 @@ type Observation struct {
 	Path      string // escaped
 	Status    int
 	Error     *apierr.Error // nil on success
-	In        any           // decoded input, nil when decoding failed
+	In        any           // decoded input, nil when decoding failed; its blobs may be reused once the answer is written
 	BytesIn   int
 	BytesOut  int
 	Start     time.Time
