@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,12 +28,17 @@ func newAccessPlan(s *api.Service, op *api.Operation) *accessPlan {
 func (p *accessPlan) permission(x *exchange, i int) *Permission {
 	a := &p.access[i]
 	out := x.question(a.Action)
+	p.requestKeys(x, out.Conditions)
 	if id := p.member(x.in, "modelId"); id != "" && x.h.ModelResources != nil && x.rt.service.Name == "bedrock-runtime" {
 		out.Resources, out.Every = x.h.ModelResources(x.ctx, id), true
+		if r := out.Resources; len(r) > 1 && strings.Contains(r[0], "inference-profile/") {
+			out.Conditions["bedrock:InferenceProfileArn"] = r[:1]
+		}
 		return out
 	}
 	for j := range a.Resources {
-		if arn := p.arn(x, a.Resources[j].ARN); arn != "" {
+		// Types that take the same member as an ARN give it once.
+		if arn := p.arn(x, a.Resources[j].ARN); arn != "" && !slices.Contains(out.Resources, arn) {
 			out.Resources = append(out.Resources, arn)
 		}
 	}
@@ -40,6 +46,48 @@ func (p *accessPlan) permission(x *exchange, i int) *Permission {
 		out.Resources = []string{"*"}
 	}
 	return out
+}
+
+// requestKeys adds the condition keys that the input brings: the tags that a
+// request sets or removes, and what Bedrock's own keys name. A key that the
+// request does not bring stays absent, for Null and …IfExists.
+func (p *accessPlan) requestKeys(x *exchange, keys map[string][]string) {
+	for name, key := range map[string]string{"guardrailIdentifier": "bedrock:GuardrailIdentifier", "serviceTier": "bedrock:ServiceTier"} {
+		if v := p.member(x.in, name); v != "" {
+			keys[key] = []string{v}
+		}
+	}
+	in := reflect.ValueOf(x.in)
+	if !in.IsValid() || in.IsNil() {
+		return
+	}
+	for _, name := range []string{"tags", "jobTags", "tagKeys"} {
+		i, ok := p.members[name]
+		if !ok {
+			continue
+		}
+		switch f := in.Elem().Field(i); f.Kind() {
+		case reflect.Map: // of the agent services
+			for it := f.MapRange(); it.Next(); {
+				keys["aws:RequestTag/"+it.Key().String()] = []string{it.Value().String()}
+				keys["aws:TagKeys"] = append(keys["aws:TagKeys"], it.Key().String())
+			}
+		case reflect.Slice:
+			for j := range f.Len() {
+				e := f.Index(j)
+				if e.Kind() == reflect.String { // keys to remove
+					keys["aws:TagKeys"] = append(keys["aws:TagKeys"], e.String())
+					continue
+				}
+				k, v := e.FieldByName("Key"), e.FieldByName("Value")
+				if k.Kind() == reflect.String && v.Kind() == reflect.String {
+					keys["aws:RequestTag/"+k.String()] = []string{v.String()}
+					keys["aws:TagKeys"] = append(keys["aws:TagKeys"], k.String())
+				}
+			}
+		default:
+		}
+	}
 }
 
 // question is a Permission about the caller of this request, without resources.

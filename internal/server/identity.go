@@ -3,13 +3,16 @@ package server
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
+	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
 // keys lets sigv4 look credentials up in the identities.
@@ -82,24 +85,55 @@ func identityOf(p *iam.Principal) gateway.Identity {
 }
 
 // permissions answers the gateway's questions from the identities.
-type permissions struct{ identity *iam.Identity }
+type permissions struct {
+	identity *iam.Identity
+	tags     *store.Store // of resources, for aws:ResourceTag; nil knows none
+}
 
 func (p permissions) Unrestricted(caller any) bool {
 	return p.identity.Unrestricted(caller.(*iam.Principal))
 }
 
-func (p permissions) Authorize(_ context.Context, q *gateway.Permission) error {
+func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
 	question := iam.Question{Principal: q.Caller.(*iam.Principal), Action: q.Action, Keys: q.Conditions}
-	if !q.Every {
+	if !q.Every && len(q.Resources) > 1 {
 		return p.identity.AllowOne(&question, q.Resources)
 	}
 	for _, arn := range q.Resources {
 		question.Resource = arn
+		keys, err := p.resourceTags(ctx, arn, q.Conditions)
+		if err != nil {
+			return err
+		}
+		question.Keys = keys
 		if err := p.identity.Allow(&question); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// resourceTags adds the tags of a resource to the condition keys.
+func (p permissions) resourceTags(ctx context.Context, arn string, keys map[string][]string) (map[string][]string, error) {
+	if p.tags == nil || !strings.HasPrefix(arn, "arn:") {
+		return keys, nil
+	}
+	var tags []store.Tag
+	err := p.tags.View(ctx, func(tx *store.Tx) (err error) {
+		tags, err = tx.Tags(arn)
+		return err
+	})
+	if err != nil || len(tags) == 0 {
+		return keys, err
+	}
+	out := maps.Clone(keys)
+	if out == nil {
+		out = map[string][]string{}
+	}
+	for _, t := range tags {
+		out["aws:ResourceTag/"+t.Key] = []string{t.Value}
+	}
+	return out, nil
 }
 
 // dependent answers what a room asks besides the operation's own permission.

@@ -192,7 +192,7 @@ func (s *Server) makeCatalog(context.Context, *Options) error {
 	c := catalog.Config{
 		Engine: s.engine, Store: s.store, Now: s.clock.Now, Log: s.log, Transition: s.cfg.Transition,
 		Locked: s.cfg.Access == "locked", LifeCycle: s.cfg.Lifecycle,
-		Authorize: permissions{s.identity}.dependent,
+		Authorize: permissions{s.identity, s.store}.dependent,
 		Lenient:   s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly,
 	}
 	for _, id := range slices.Sorted(mapKeys(s.cfg.Aliases)) {
@@ -234,7 +234,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		}
 	}
 	base := gateway.Config{
-		Desks: desks, Authenticator: auth, Authorizer: permissions{s.identity}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
+		Desks: desks, Authenticator: auth, Authorizer: permissions{s.identity, s.store}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
 		Region: s.cfg.Region, MaxBody: s.cfg.MaxBody,
 		Observers: []func(*gateway.Observation){logRequest(s.log), countRequests(reg)},
 		Pages:     s.pages(reg.Handler()),
