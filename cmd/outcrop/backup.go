@@ -32,6 +32,9 @@ func backup(ctx context.Context, e *env, args []string) error {
 	if *to == "" {
 		*to = "outcrop-backup-" + time.Now().UTC().Format("20060102T150405Z")
 	}
+	if !exists(filepath.Join(*data, sqlite.File)) {
+		return fmt.Errorf("%s holds no SQLite state: a server on PostgreSQL is backed up with pg_dump and copies of root.key and the objects folder", *data)
+	}
 	driver, err := sqlite.OpenReadOnly(ctx, *data)
 	if err != nil {
 		return err
