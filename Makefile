@@ -5,6 +5,7 @@ SHELL := /bin/bash
 include .versions
 export GOFLAGS ?= -trimpath
 TOOLS := .tools
+FUZZ ?= 1m
 VENV := .venv
 PY := $(CURDIR)/$(VENV)/bin/python
 
@@ -50,13 +51,13 @@ cross: ## compile for Linux, macOS and Windows on amd64 and arm64
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 	  echo $$os/$$arch; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -o /dev/null ./cmd/outcrop; done; done
 
-verify: ## the long runs: make test, fuzzing, kills and power cuts at length, cross-compiles
+verify: ## the long runs: make test, fuzzing (FUZZ=1m a target), kills and power cuts at length, cross-compiles
 	$(MAKE) test
 	$(MAKE) cross
 	OUTCROP_FAULT_STRIDE=1 OUTCROP_CRASH_KILLS=500 OUTCROP_CRASH_CUTS=300 go test -count=1 -timeout 90m ./test/crash
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
 	OUTCROP_S3_SUITE=$(CURDIR)/$(TOOLS)/versitygw OUTCROP_TEST_PYTHON=$(PY) go test -count=1 -timeout 30m ./internal/neighbour/s3
-	./test/fuzz 5m
+	./test/fuzz $(FUZZ)
 
 clean: ## what was built and installed here
 	rm -rf bin .venv .tools test/sdk/js/node_modules test/oracle/node_modules
