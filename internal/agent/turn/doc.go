@@ -1,0 +1,2 @@
+// Package turn runs one turn of an agent.
+package turn
