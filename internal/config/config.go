@@ -16,23 +16,25 @@ import (
 // name of the flag is the YAML key, that of the variable OUTCROP_ and the key in
 // capitals with underscores.
 type Config struct {
-	Listen    string `yaml:"listen" help:"address to listen on; port 0 takes a free one"`
-	Data      string `yaml:"data" help:"folder for everything that must survive (default: a folder of the user)"`
-	Store     string `yaml:"store" help:"where state lives: sqlite, or a postgres:// URL (default: sqlite in the data folder)"`
-	Objects   string `yaml:"objects" help:"where objects live: dir, or s3://PREFIX for an external S3 configured by the AWS environment (default: a folder in the data folder)"`
-	Account   string `yaml:"account" help:"AWS account id of the resources"`
-	Region    string `yaml:"region" help:"Region of requests that name none"`
-	Auth      string `yaml:"auth" help:"sigv4, or off to accept everybody as the administrator (loopback only)"`
-	TLS       string `yaml:"tls" help:"off, auto for a generated certificate, or CERT.pem,KEY.pem"`
-	Ports     bool   `yaml:"port-per-service" help:"also serve each of the four services on a port of its own, counted up from the main one"`
-	Profile   string `yaml:"quotas" help:"throttle profile: off, or guide for the quotas of the user guide"`
-	Access    string `yaml:"model-access" help:"granted, or locked so that models must be requested first"`
-	Lenient   bool   `yaml:"lenient-model-ids" help:"also invoke bare ids that AWS offers through inference profiles alone, and profiles of other geographies"`
-	GuideOnly bool   `yaml:"guide-models-only" help:"list only the models of the March 2024 user guide"`
-	Lifecycle bool   `yaml:"model-lifecycle" help:"retire models at their end-of-life dates"`
-	Now       string `yaml:"now" help:"start the service clock at this RFC 3339 time, for life-cycle tests"`
-	LogLevel  string `yaml:"log-level" help:"debug, info, warn or error"`
-	LogFormat string `yaml:"log-format" help:"text or json"`
+	Listen         string `yaml:"listen" help:"address to listen on; port 0 takes a free one"`
+	Data           string `yaml:"data" help:"folder for everything that must survive (default: a folder of the user)"`
+	Store          string `yaml:"store" help:"where state lives: sqlite, or a postgres:// URL (default: sqlite in the data folder)"`
+	Objects        string `yaml:"objects" help:"where objects live: dir, or s3://PREFIX for an external S3 configured by the AWS environment (default: a folder in the data folder)"`
+	Account        string `yaml:"account" help:"AWS account id of the resources"`
+	Region         string `yaml:"region" help:"Region of requests that name none"`
+	Auth           string `yaml:"auth" help:"sigv4, or off to accept everybody as the administrator (loopback only)"`
+	TLS            string `yaml:"tls" help:"off, auto for a generated certificate, or CERT.pem,KEY.pem"`
+	Ports          bool   `yaml:"port-per-service" help:"also serve each of the four services on a port of its own, counted up from the main one"`
+	Profile        string `yaml:"quotas" help:"throttle profile: off, or guide for the quotas of the user guide"`
+	Access         string `yaml:"model-access" help:"granted, or locked so that models must be requested first"`
+	Lenient        bool   `yaml:"lenient-model-ids" help:"also invoke bare ids that AWS offers through inference profiles alone, and profiles of other geographies"`
+	GuideOnly      bool   `yaml:"guide-models-only" help:"list only the models of the March 2024 user guide"`
+	ModelUnits     int    `yaml:"model-units" help:"model units of provisioned throughput that an account may have without a commitment"`
+	CommittedUnits int    `yaml:"committed-model-units" help:"model units of provisioned throughput that an account may have with a commitment"`
+	Lifecycle      bool   `yaml:"model-lifecycle" help:"retire models at their end-of-life dates"`
+	Now            string `yaml:"now" help:"start the service clock at this RFC 3339 time, for life-cycle tests"`
+	LogLevel       string `yaml:"log-level" help:"debug, info, warn or error"`
+	LogFormat      string `yaml:"log-format" help:"text or json"`
 
 	Neighbours map[string]string `yaml:"neighbour" help:"hand another AWS service to an endpoint, as 's3=http://127.0.0.1:9000'; may be repeated"`
 
@@ -63,7 +65,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:4580", Store: "sqlite", Objects: "dir", Account: "123456789012", Region: "us-east-1",
-		Auth: "sigv4", TLS: "off", Profile: "off", Access: "granted", LogLevel: "info", LogFormat: "text",
+		Auth: "sigv4", TLS: "off", Profile: "off", Access: "granted", ModelUnits: 2, LogLevel: "info", LogFormat: "text",
 		Transition: 100 * time.Millisecond, Grace: 20 * time.Second, MaxBody: 32 << 20,
 		LambdaNetwork: "none", Engine: "auto", IdleUnload: 10 * time.Minute, RequestTimeout: 15 * time.Minute,
 	}

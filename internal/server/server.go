@@ -32,6 +32,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/tag"
+	"github.com/outcrop-dev/outcrop/internal/throughput"
 	"github.com/outcrop-dev/outcrop/internal/trace"
 )
 
@@ -45,24 +46,25 @@ type Options struct {
 
 // Server is a built house. Open, then Run once.
 type Server struct {
-	cfg       config.Config
-	log       *slog.Logger
-	logs      *logWriter
-	clock     *clock.Clock
-	store     *store.Store
-	jobs      *job.Runner
-	identity  *iam.Identity
-	sealer    *kms.Sealer
-	account   account
-	functions functions
-	engine    engine.Engine
-	catalog   *catalog.Catalog
-	handlers  []*gateway.Handler
-	listeners []*listener
-	conn      Connection
-	ready     atomic.Bool
-	tracer    *trace.Tracer  // nil when traces are off
-	closers   []func() error // in the order of making; closed in the reverse one
+	cfg        config.Config
+	log        *slog.Logger
+	logs       *logWriter
+	clock      *clock.Clock
+	store      *store.Store
+	jobs       *job.Runner
+	identity   *iam.Identity
+	sealer     *kms.Sealer
+	account    account
+	functions  functions
+	engine     engine.Engine
+	catalog    *catalog.Catalog
+	throughput *throughput.ProvisionedModels
+	handlers   []*gateway.Handler
+	listeners  []*listener
+	conn       Connection
+	ready      atomic.Bool
+	tracer     *trace.Tracer  // nil when traces are off
+	closers    []func() error // in the order of making; closed in the reverse one
 }
 
 // Open builds everything and takes the ports; it serves nothing yet. What was
@@ -193,14 +195,20 @@ func (s *Server) makeCatalog(context.Context, *Options) error {
 		Engine: s.engine, Store: s.store, Now: s.clock.Now, Log: s.log, Transition: s.cfg.Transition,
 		Locked: s.cfg.Access == "locked", LifeCycle: s.cfg.Lifecycle,
 		Authorize: permissions{s.identity, s.store}.dependent,
-		Lenient:   s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly,
+		Lenient:   s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly, Owners: s.modelOwners(),
 	}
 	for _, id := range slices.Sorted(mapKeys(s.cfg.Aliases)) {
 		c.Aliases = append(c.Aliases, catalog.Alias{Pattern: id, Local: s.cfg.Aliases[id]})
 	}
 	var err error
-	s.catalog, err = catalog.New(c)
-	return err
+	if s.catalog, err = catalog.New(c); err != nil {
+		return err
+	}
+	s.throughput = throughput.New(throughput.Config{
+		Store: s.store, Catalog: s.catalog, Now: s.clock.Now, Transition: s.cfg.Transition,
+		Units: s.cfg.ModelUnits, CommittedUnits: s.cfg.CommittedUnits,
+	})
+	return nil
 }
 
 func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
@@ -222,7 +230,8 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		{Service: service.Models[0].Service, API: &service.Bedrock{
 			FoundationModels: &catalog.FoundationModels{Catalog: s.catalog}, ModelAccess: &catalog.ModelAccess{Catalog: s.catalog},
 			InferenceProfiles: &catalog.InferenceProfiles{Catalog: s.catalog},
-			ModelTags:         tag.New(tag.Config{Store: s.store, Owners: owners(s.catalog)}),
+			ProvisionedModels: s.throughput,
+			ModelTags:         tag.New(tag.Config{Store: s.store, Owners: owners(s.catalog, s.throughput)}),
 		}},
 		{Service: service.Models[1].Service, API: &service.BedrockRuntime{Runtime: runtime}},
 		{Service: service.Models[2].Service, API: &service.BedrockAgent{}},

@@ -11,6 +11,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/inference"
 	"github.com/outcrop-dev/outcrop/internal/tag"
+	"github.com/outcrop-dev/outcrop/internal/throughput"
 )
 
 // Bedrock is the control plane of models.
@@ -18,6 +19,7 @@ type Bedrock struct {
 	*catalog.FoundationModels
 	*catalog.ModelAccess
 	*catalog.InferenceProfiles
+	*throughput.ProvisionedModels
 	*tag.ModelTags
 	unbuiltBedrock
 }
