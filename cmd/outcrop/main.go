@@ -29,6 +29,8 @@ func verbs() []verb {
 		{"serve", "run the server (what happens without a verb)", serve},
 		{"demo", "start a server for a moment and show what it does, over the wire", runDemo},
 		{"env", "print the variables that point AWS programs at the server", printEnv},
+		{"agents", "list agents, ask one and watch what it does", agentsVerb},
+		{"lambda", "list Lambda functions and show what they log", lambdaVerb},
 		{"models", "list, pull, remove and test local models", models},
 		{"engine", "show or install the engine that runs models", engineVerb},
 		{"doctor", "check this machine and say what to do", runDoctor},

@@ -21,6 +21,7 @@ type Call struct {
 	RequestID string
 	SourceIP  string
 	UserAgent string
+	Attempt   string    // amz-sdk-invocation-id: the same for all tries of one call, "" when the client sends none
 	Time      time.Time // when it arrived, of the service clock
 
 	mu      sync.Mutex

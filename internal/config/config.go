@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,8 +43,10 @@ type Config struct {
 	Grace      time.Duration `yaml:"grace" help:"how long a stop waits for running calls"`
 	MaxBody    int64         `yaml:"max-body" help:"largest request body in bytes"`
 
-	UnsafeLocalCode bool   `yaml:"unsafe-local-code" help:"run Lambda functions without a jail: only where none can be made and all code is your own"`
-	LambdaNetwork   string `yaml:"lambda-network" help:"what Lambda functions reach besides this server: none, or host for all that this machine reaches"`
+	UnsafeLocalCode  bool              `yaml:"unsafe-local-code" help:"run Lambda functions without a jail: only where none can be made and all code is your own"`
+	LambdaNetwork    string            `yaml:"lambda-network" help:"what Lambda functions reach besides this server: none, or host for all that this machine reaches"`
+	LambdaRetryDelay time.Duration     `yaml:"lambda-retry-delay" help:"wait before a Lambda event is tried again after a function error; twice as long before the third attempt"`
+	Functions        map[string]string `yaml:"function" form:"FUNCTION=URL" help:"serve Lambda functions (a name or ARN, with * at its end for many) from elsewhere, as 'weather=http://127.0.0.1:3000/hook' (POST with the event, the answer is the function's) or 'team-*=lambda+http://127.0.0.1:3001' (an endpoint that has Lambda's Invoke; so has a URL that ends in /2015-03-31); may be repeated"`
 
 	Engine         string            `yaml:"engine" help:"auto, script, script:FILE, or the URL of an OpenAI-compatible endpoint"`
 	EngineKey      string            `yaml:"engine-key" help:"API key for the engine endpoint"`
@@ -67,7 +70,7 @@ func Default() Config {
 		Listen: "127.0.0.1:4580", Store: "sqlite", Objects: "dir", Account: "123456789012", Region: "us-east-1",
 		Auth: "sigv4", TLS: "off", Profile: "off", Access: "granted", ModelUnits: 2, LogLevel: "info", LogFormat: "text",
 		Transition: 100 * time.Millisecond, Grace: 20 * time.Second, MaxBody: 32 << 20,
-		LambdaNetwork: "none", Engine: "auto", IdleUnload: 10 * time.Minute, RequestTimeout: 15 * time.Minute,
+		LambdaNetwork: "none", LambdaRetryDelay: time.Minute, Engine: "auto", IdleUnload: 10 * time.Minute, RequestTimeout: 15 * time.Minute,
 	}
 }
 
@@ -98,6 +101,8 @@ func DefaultCache() string {
 var (
 	account = regexp.MustCompile(`^\d{12}$`)
 	region  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+
+	functionPattern = regexp.MustCompile(`^(arn:aws[a-z-]*:lambda:[a-zA-Z0-9:_-]*|[a-zA-Z0-9_-]*)\*?$`)
 )
 
 // Check returns every setting that cannot be used, each with what would do.
@@ -127,6 +132,15 @@ func (c *Config) Check() error {
 	oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log-format", c.LogFormat, "text", "json")
 	oneOf("lambda-network", c.LambdaNetwork, "none", "host")
+	for pattern, target := range c.Functions {
+		if !functionPattern.MatchString(pattern) {
+			bad("function", "%q is not a function's name or ARN, or the beginning of one with a * behind it", pattern)
+		}
+		u, err := url.Parse(strings.TrimPrefix(target, "lambda+"))
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			bad("function", "the address of %s is not http://…, https://…, lambda+http://… or lambda+https://…", pattern) // its text may hold a secret
+		}
+	}
 	if c.Auth == "off" && err == nil && !Loopback(host) {
 		bad("auth", "off is refused on %s: without authentication only a loopback address such as 127.0.0.1 may be served", c.Listen)
 	}

@@ -33,6 +33,9 @@ func TestTheRightSpellingWins(t *testing.T) {
 	if c.Aliases["anthropic.*"] != "a" || c.Aliases["meta.*"] != "b" {
 		t.Errorf("got aliases %v, want the file's and the flag's", c.Aliases)
 	}
+	if c, err := load(t, nil, "--function", "weather=http://u:p@h:1/x?a=b", "--function", "arn:aws:lambda:us-east-1:123456789012:function:*=lambda+https://h"); err != nil || c.Functions["weather"] != "http://u:p@h:1/x?a=b" || len(c.Functions) != 2 {
+		t.Errorf("got functions %v, %v", c.Functions, err)
+	}
 	if c.Engine != "auto" {
 		t.Errorf("got engine %q, want the default auto", c.Engine)
 	}
@@ -56,6 +59,9 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"a file that does not exist":  {[]string{"--config", unknown + "x"}, "read settings"},
 		"an argument without a flag":  {[]string{"serve"}, "unexpected argument"},
 		"an alias without its target": {[]string{"--alias", "anthropic"}, "AWS-ID=MODEL"},
+		"a function without its URL":  {[]string{"--function", "weather"}, "FUNCTION=URL"},
+		"a function at no URL":        {[]string{"--function", "weather=127.0.0.1:80"}, "--function: the address of weather"},
+		"a function of no name":       {[]string{"--function", "a*b=http://h"}, "--function: \"a*b\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, nil, tc.args...)

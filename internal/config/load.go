@@ -51,7 +51,7 @@ func Load(fs *flag.FlagSet, args []string, getenv func(string) string) (Config, 
 	for f := range fields(&c) {
 		name := "OUTCROP_" + strings.ToUpper(strings.ReplaceAll(f.key, "-", "_"))
 		if v := getenv(name); v != "" {
-			if err := set(f.value, v); err != nil {
+			if err := set(f.value, f.form, v); err != nil {
 				return c, fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -67,9 +67,9 @@ func Load(fs *flag.FlagSet, args []string, getenv func(string) string) (Config, 
 }
 
 type field struct {
-	index     int
-	key, help string
-	value     reflect.Value
+	index           int
+	key, help, form string
+	value           reflect.Value
 }
 
 func (f field) text() string {
@@ -84,7 +84,7 @@ func fields(c *Config) func(func(field) bool) {
 	return func(yield func(field) bool) {
 		for i := range v.NumField() {
 			tag := v.Type().Field(i).Tag
-			if !yield(field{i, tag.Get("yaml"), tag.Get("help"), v.Field(i)}) {
+			if !yield(field{i, tag.Get("yaml"), tag.Get("help"), pairForm(tag), v.Field(i)}) {
 				return
 			}
 		}
@@ -92,16 +92,23 @@ func fields(c *Config) func(func(field) bool) {
 }
 
 func setter(index int, s string) func(*Config) error {
-	return func(c *Config) error { return set(reflect.ValueOf(c).Elem().Field(index), s) }
+	return func(c *Config) error { return setAt(c, index, s) }
 }
 
 // check tells a wrong flag at the place where the flag package can name it.
 func check(index int, s string) error {
-	var c Config
-	return set(reflect.ValueOf(&c).Elem().Field(index), s)
+	return setAt(new(Config), index, s)
 }
 
-func set(v reflect.Value, s string) error {
+func setAt(c *Config, index int, s string) error {
+	v := reflect.ValueOf(c).Elem()
+	return set(v.Field(index), pairForm(v.Type().Field(index).Tag), s)
+}
+
+func pairForm(tag reflect.StructTag) string { return cmp.Or(tag.Get("form"), "AWS-ID=MODEL") }
+
+// set gives a setting its value; form says how a pair of a map is written.
+func set(v reflect.Value, form, s string) error {
 	switch v.Interface().(type) {
 	case string:
 		v.SetString(s)
@@ -127,7 +134,7 @@ func set(v reflect.Value, s string) error {
 		for pair := range strings.SplitSeq(s, ";") {
 			k, val, ok := strings.Cut(pair, "=")
 			if !ok || k == "" || val == "" {
-				return fmt.Errorf("%q is not AWS-ID=MODEL", pair)
+				return fmt.Errorf("%q is not %s", pair, form)
 			}
 			if v.IsNil() {
 				v.Set(reflect.MakeMap(v.Type()))

@@ -14,9 +14,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagent"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockagentruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -38,6 +41,10 @@ type demo struct {
 	control *bedrock.Client
 	runtime *bedrockruntime.Client
 	agents  *bedrockagent.Client
+
+	agentRuntime *bedrockagentruntime.Client
+	iam          *iam.Client
+	lambda       *lambda.Client
 }
 
 // Run does the steps in order and returns the first failure, named after its step.
@@ -49,7 +56,10 @@ func Run(ctx context.Context, c Config) error {
 		Region: c.Region, BaseEndpoint: aws.String(c.Endpoint), RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, ""),
 	}
-	d := &demo{Config: c, control: bedrock.NewFromConfig(cfg), runtime: bedrockruntime.NewFromConfig(cfg), agents: bedrockagent.NewFromConfig(cfg)}
+	d := &demo{
+		Config: c, control: bedrock.NewFromConfig(cfg), runtime: bedrockruntime.NewFromConfig(cfg), agents: bedrockagent.NewFromConfig(cfg),
+		agentRuntime: bedrockagentruntime.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), lambda: lambda.NewFromConfig(cfg),
+	}
 	for i, s := range []struct {
 		name string
 		do   func(*demo, context.Context) error
@@ -57,7 +67,7 @@ func Run(ctx context.Context, c Config) error {
 		{"list the models", (*demo).models},
 		{"a streamed conversation", (*demo).stream},
 		{"a tool call, executed", (*demo).tools},
-		{"agents", (*demo).agent},
+		{"an agent that calls a function", (*demo).agent},
 		{"knowledge bases", (*demo).knowledge},
 	} {
 		d.print("\n── %d. %s\n", i+1, s.name)
@@ -204,11 +214,6 @@ func claimTool() *types.ToolConfiguration {
 
 func user(text string) types.Message {
 	return types.Message{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: text}}}
-}
-
-func (d *demo) agent(ctx context.Context) error {
-	_, err := d.agents.ListAgents(ctx, &bedrockagent.ListAgentsInput{})
-	return d.unbuilt("agents", err)
 }
 
 func (d *demo) knowledge(ctx context.Context) error {

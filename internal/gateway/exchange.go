@@ -75,7 +75,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := &exchange{h: h, w: w, r: r, c: &call.Call{
 		Partition: "aws", RequestID: requestID(), Time: h.Clock(),
-		SourceIP: sourceIP(r.RemoteAddr), UserAgent: r.UserAgent(),
+		SourceIP: sourceIP(r.RemoteAddr), UserAgent: r.UserAgent(), Attempt: r.Header.Get("Amz-Sdk-Invocation-Id"),
 	}}
 	x.ctx = call.With(r.Context(), x.c)
 	x.obs = Observation{Call: x.c, Method: r.Method, Path: r.URL.EscapedPath(), Start: start}

@@ -266,11 +266,12 @@ type ServiceQuestion struct {
 	SourceARN        string // the resource that the service acts for, as stored
 	SourceAccount    string
 	ResourcePolicies []*policy.Policy
+	Keys             map[string][]string // further condition keys of the request
 }
 
 // AllowService returns nil or the denial.
 func (i *Identity) AllowService(q ServiceQuestion) error {
-	r := policy.Request{Caller: policy.Caller{Kind: policy.Service, Service: q.Service}, Action: q.Action, Resource: q.Resource, Time: i.now(),
+	r := policy.Request{Caller: policy.Caller{Kind: policy.Service, Service: q.Service}, Action: q.Action, Resource: q.Resource, Keys: q.Keys, Time: i.now(),
 		CallerKeys: serviceKeys(q.Service, q.SourceARN, q.SourceAccount)}
 	if d := policy.Evaluate(&r, &policy.Sets{Resource: q.ResourcePolicies, ResourceRules: true}); !d.Allowed {
 		return Denied(&Principal{ARN: q.Service}, q.Action, q.Resource, why(d))

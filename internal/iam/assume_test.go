@@ -243,6 +243,47 @@ func TestNamesChangeAndReturn(t *testing.T) {
 	h.check("after all", h.principal("anna"), "bedrock:GetAgent", region+"agent/A", nil, true)
 }
 
+// The trust policies that the guide gives for each feature let the service in for
+// resources of that feature and of that account, and for nothing else.
+func TestTrustPoliciesOfTheGuide(t *testing.T) {
+	h := newHouse(t)
+	const service = "bedrock.amazonaws.com"
+	sources := map[string]string{
+		"agent": region + "agent/AGENT00001", "knowledge-base": region + "knowledge-base/KB00000001",
+		"model-customization-job": region + "model-customization-job/amazon.titan-text-lite-v1/abcdefghijkl",
+		"model-invocation-job":    region + "model-invocation-job/abcdefghijkl", "model-evaluation-job": region + "model-evaluation-job/abcdefghijkl",
+	}
+	roles := map[string]string{}
+	for feature, operator := range map[string]string{"agent": "ArnLike", "knowledge-base": "ArnLike", "model-customization-job": "ArnEquals", "model-invocation-job": "ArnEquals", "model-evaluation-job": "ArnEquals"} {
+		roles[feature] = h.role(feature, trustIn(`{"Service":"bedrock.amazonaws.com"}`, `{"StringEquals":{"aws:SourceAccount":"123456789012"},"`+operator+`":{"aws:SourceArn":"`+region+feature+`/*"}}`))
+	}
+	for feature, role := range roles {
+		for of, source := range sources {
+			for _, from := range []string{account, stranger} {
+				want := of == feature && from == account
+				if got := h.MayAssume(t.Context(), service, role, source, from); got != want {
+					t.Errorf("role of %s, for %s of %s: %v", feature, source, from, got)
+				}
+			}
+		}
+		if h.MayAssume(t.Context(), service, role, strings.Replace(sources[feature], "us-east-1", "eu-west-1", 1), account) {
+			t.Errorf("role of %s: assumed in another Region", feature)
+		}
+	}
+	// Once the ID is known, the trust is narrowed to it.
+	for feature, source := range sources {
+		h.must(h.SetTrust(t.Context(), account, feature, trustIn(`{"Service":"bedrock.amazonaws.com"}`, `{"ArnEquals":{"aws:SourceArn":"`+source+`"}}`)))
+		if !h.MayAssume(t.Context(), service, roles[feature], source, account) || h.MayAssume(t.Context(), service, roles[feature], source+"X", account) {
+			t.Errorf("trust narrowed to %s does not hold", source)
+		}
+	}
+	// The role that writes invocation logs trusts everything of the account.
+	logs := h.role("logs", trustIn(`{"Service":"bedrock.amazonaws.com"}`, `{"StringEquals":{"aws:SourceAccount":"123456789012"},"ArnLike":{"aws:SourceArn":"`+region+`*"}}`))
+	if !h.MayAssume(t.Context(), service, logs, region+"model-invocation-logging/x", account) || h.MayAssume(t.Context(), service, logs, "arn:aws:bedrock:us-east-1:"+stranger+":x", account) {
+		t.Error("role of invocation logs")
+	}
+}
+
 func TestServicesActForResources(t *testing.T) {
 	h := newHouse(t)
 	const service = "bedrock.amazonaws.com"

@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
@@ -224,12 +225,22 @@ func (w *work) nothing(ctx context.Context, r *engine.Request) (*engine.Result, 
 // family are filled in as Converse does, chains and errors are treated alike.
 // emit may be nil.
 func (rt *Runtime) Generate(ctx context.Context, modelID string, r *engine.Request, emit func(engine.Delta) error) (*engine.Result, error) {
+	return rt.GenerateWith(ctx, modelID, r, nil, emit)
+}
+
+// GenerateWith is Generate with fields that only the model's family knows, an object
+// as in additionalModelRequestFields of Converse.
+func (rt *Runtime) GenerateWith(ctx context.Context, modelID string, r *engine.Request, fields json.RawMessage, emit func(engine.Delta) error) (*engine.Result, error) {
 	w, err := rt.begin(ctx, modelID)
 	if err != nil {
 		return nil, err
 	}
 	defer w.finish()
-	if err := w.complete(r, family.Value{}); err != nil {
+	extra, err := extraFields(fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.complete(r, extra); err != nil {
 		return nil, err
 	}
 	return w.generate(ctx, r, converseTool, emit)

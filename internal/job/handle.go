@@ -25,6 +25,9 @@ type Kind struct {
 	// why (nil for Completed). Like every transaction it may be repeated. An error
 	// leaves the job unfinished and is tried again.
 	Done func(tx *store.Tx, j Job, state State, cause error) error
+	// Forget removes a job with its records as it completes, for kinds of which many
+	// come and nobody asks afterwards. Those that did not complete stay.
+	Forget bool
 	// Limit bounds how many jobs of the kind this process runs at once; 0: no bound
 	// but Config.Slots.
 	Limit int

@@ -314,7 +314,12 @@ func (r *Runner) heartbeat(ctx context.Context, cancel context.CancelCauseFunc, 
 func (r *Runner) finish(ctx context.Context, k Kind, h *Handle, o outcome) {
 	for attempt := 1; ; attempt++ {
 		limit, end := context.WithTimeout(context.WithoutCancel(ctx), r.Lease)
-		err := r.queue.finish(limit, h.Job, o, func(tx *store.Tx, state State) error { return k.Done(tx, h.Job, state, o.err) })
+		err := r.queue.finish(limit, h.Job, o, func(tx *store.Tx, state State) error {
+			if err := k.Done(tx, h.Job, state, o.err); err != nil || !k.Forget || state != Completed {
+				return err
+			}
+			return forget(tx, h.ID)
+		})
 		end()
 		switch {
 		case err == nil:

@@ -63,6 +63,7 @@ func suite(t *testing.T, newDatabase func(*testing.T) (open func() *store.Store)
 		{"two runners share jobs and run each once", testShare},
 		{"what a job holds is sealed", testSealed},
 		{"old jobs are swept", testSweep},
+		{"a kind forgets what it completed", testForget},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newDatabase(t)) })
 	}
@@ -553,4 +554,21 @@ func testSweep(t *testing.T, open func() *store.Store) {
 	if !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a swept job: %v", err)
 	}
+}
+
+func testForget(t *testing.T, open func() *store.Store) {
+	s := open()
+	start(t, s, Kind{Name: "k", Forget: true, MaxAttempts: 1, Run: func(ctx context.Context, h *Handle) error {
+		var bad bool
+		if err := h.Args(&bad); err != nil || bad {
+			return errors.Join(err, errors.New("on purpose"))
+		}
+		return h.Checkpoint(ctx, 1, func(tx *store.Tx) error { _, err := h.Record(tx, "r", 1); return err })
+	}})
+	good, bad := enqueue(t, s, Spec{Kind: "k", Args: false}), enqueue(t, s, Spec{Kind: "k", Args: true})
+	finished(t, s, bad, Discarded)
+	eventually(t, "the completed one is gone", func() bool {
+		err := s.View(t.Context(), func(tx *store.Tx) error { _, err := Get(tx, good); return err })
+		return errors.Is(err, store.ErrNotFound)
+	})
 }

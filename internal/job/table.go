@@ -220,6 +220,12 @@ func (t *table) finish(ctx context.Context, j Job, o outcome, done func(*store.T
 	})
 }
 
+// forget removes a job; its records go with it.
+func forget(tx *store.Tx, id string) error {
+	_, err := tx.Exec(`DELETE FROM job WHERE id = ?`, id)
+	return err
+}
+
 func (t *table) sweep(ctx context.Context, keep time.Duration) error {
 	for {
 		var jobs, tokens int64

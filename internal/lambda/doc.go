@@ -10,8 +10,9 @@
 //	                                      ├── http.Endpoint     another Lambda endpoint
 //	                                      └── http.Hook         a plain URL in a function's place
 //
-// An Event invocation is accepted by a Queue and run later; Memory is the queue
-// that lives as long as the process, the job table can stand in its place.
+// An Event invocation ends at Routes: it is accepted by a Queue, a durable one
+// that stands above, and comes back later as a call that somebody waits for. Retry
+// is the plan by which it comes back again.
 //
 // Floor 1 (ports). It decides no permissions (the caller has asked iam before),
 // keeps no function records (Functions finds them) and speaks no HTTP.

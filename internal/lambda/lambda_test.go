@@ -1,14 +1,14 @@
 package lambda_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"sync"
+	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/outcrop-dev/outcrop/internal/lambda"
@@ -53,7 +53,7 @@ func named(name string) lambda.Invoker {
 }
 
 func TestRoutes(t *testing.T) {
-	r := &lambda.Routes{Routes: []lambda.Route{{"weather", named("one")}, {"debug-*", named("many")}, {"arn:aws:lambda:eu-*", named("region")}}, Default: named("rest")}
+	r := &lambda.Routes{Routes: []lambda.Route{{Pattern: "weather", To: named("one")}, {Pattern: "debug-*", To: named("many")}, {Pattern: "arn:aws:lambda:eu-*", To: named("region")}}, Default: named("rest")}
 	for in, want := range map[string]string{
 		arn: "one", arn + ":live": "one", arn + "s": "rest",
 		"arn:aws:lambda:us-east-1:123456789012:function:debug-x":  "many",
@@ -74,122 +74,62 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// The plan of attempts, in hours that pass in no time.
-func TestTheQueueTriesAsAWSDoes(t *testing.T) {
-	failed := &lambda.Result{FunctionError: lambda.UnhandledError, Payload: []byte(`{}`)}
-	busy := &lambda.Error{Kind: lambda.TooMany}
-	for _, c := range []struct {
-		name     string
-		answer   func(n int) (*lambda.Result, error)
-		calls    int
-		took     time.Duration
-		attempts int // of the delivery that is given up; 0 for none
-	}{
-		{"at once", func(int) (*lambda.Result, error) { return &lambda.Result{}, nil }, 1, 0, 0},
-		{"at the second try", func(n int) (*lambda.Result, error) {
-			if n == 1 {
-				return failed, nil
-			}
-			return &lambda.Result{}, nil
-		}, 2, time.Minute, 0},
-		{"never", func(int) (*lambda.Result, error) { return failed, nil }, 3, 3 * time.Minute, 3},
-		{"after being refused", func(n int) (*lambda.Result, error) {
-			if n <= 3 {
-				return nil, busy
-			}
-			return &lambda.Result{}, nil
-		}, 4, 7 * time.Second, 0},
-		{"deleted", func(int) (*lambda.Result, error) { return nil, lambda.ErrNotFound(arn) }, 1, 0, -1},
-		{"refused for hours", func(int) (*lambda.Result, error) { return nil, busy }, 80, 0, -1},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				calls := 0
-				var last time.Time
-				given := 0
-				q, err := lambda.NewMemory(lambda.MemoryConfig{
-					Invoker: invoker(func(context.Context, lambda.Invocation) (*lambda.Result, error) {
-						calls++
-						last = time.Now()
-						return c.answer(calls)
-					}),
-					Given: func(d lambda.Delivery, _ *lambda.Result, _ error) {
-						if given = d.Attempt; given == 0 {
-							given = -1
-						}
-					},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				from := time.Now()
-				if err := q.Accept(t.Context(), lambda.Delivery{Invocation: lambda.Invocation{FunctionARN: arn}}); err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan struct{})
-				go func() { defer close(done); _ = q.Run(ctx) }()
-				time.Sleep(7 * time.Hour)
-				synctest.Wait()
-				if c.name == "refused for hours" {
-					if calls < 60 || last.Sub(from) > 6*time.Hour || last.Sub(from) < 5*time.Hour {
-						t.Errorf("%d calls in %v", calls, last.Sub(from))
-					}
-				} else if calls != c.calls || last.Sub(from) != c.took {
-					t.Errorf("%d calls, the last after %v; want %d, %v", calls, last.Sub(from), c.calls, c.took)
-				}
-				if given != c.attempts {
-					t.Errorf("given up after %d attempts, want %d", given, c.attempts)
-				}
-				if q.Waiting() != 0 {
-					t.Errorf("%d wait", q.Waiting())
-				}
-				cancel()
-				<-done
-				if err := q.Accept(context.Background(), lambda.Delivery{}); err == nil {
-					t.Error("a queue that has ended accepts")
-				}
-			})
-		})
-	}
-}
+type queue func(lambda.Delivery) error
 
-func TestTheQueueIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		now, most := 0, 0
-		q, err := lambda.NewMemory(lambda.MemoryConfig{Workers: 3, Limit: 10, Invoker: invoker(func(ctx context.Context, _ lambda.Invocation) (*lambda.Result, error) {
-			mu.Lock()
-			now++
-			most = max(most, now)
-			mu.Unlock()
-			time.Sleep(time.Second)
-			mu.Lock()
-			now--
-			mu.Unlock()
-			return &lambda.Result{}, nil
-		})})
-		if err != nil {
-			t.Fatal(err)
+func (q queue) Accept(_ context.Context, d lambda.Delivery) error { return q(d) }
+
+// Events end at the routes, unless a route takes them itself; what would be refused
+// later is refused at once.
+func TestEventsAreQueuedBeforeTheRoute(t *testing.T) {
+	var kept []lambda.Delivery
+	var seen []lambda.Type
+	to := invoker(func(_ context.Context, in lambda.Invocation) (*lambda.Result, error) {
+		seen = append(seen, in.Type)
+		if strings.HasSuffix(in.FunctionARN, "gone") {
+			return nil, lambda.ErrNotFound(in.FunctionARN)
 		}
-		for n := range 12 {
-			err := q.Accept(t.Context(), lambda.Delivery{Invocation: lambda.Invocation{RequestID: fmt.Sprint(n)}})
-			if (err != nil) != (n >= 10) {
-				t.Errorf("event %d: %v", n, err)
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); _ = q.Run(ctx) }()
-		time.Sleep(10 * time.Second)
-		mu.Lock()
-		defer mu.Unlock()
-		if most != 3 || q.Waiting() != 0 {
-			t.Errorf("%d at once, %d wait", most, q.Waiting())
-		}
-		cancel()
-		<-done
+		return &lambda.Result{Status: 204, Version: "7", RequestID: cmp.Or(in.RequestID, "made")}, nil
 	})
+	at := time.Unix(1700000000, 0)
+	full := errors.New("full")
+	r := &lambda.Routes{
+		Routes: []lambda.Route{{Pattern: "own", To: to, Queues: true}}, Default: to, Now: func() time.Time { return at },
+		Queue: queue(func(d lambda.Delivery) error {
+			if len(kept) == 1 {
+				return full
+			}
+			kept = append(kept, d)
+			return nil
+		}),
+	}
+	event := func(name, payload string) (*lambda.Result, error) {
+		return r.Invoke(t.Context(), lambda.Invocation{FunctionARN: "arn:aws:lambda:us-east-1:1:function:" + name, Type: lambda.Event, Payload: []byte(payload), LogTail: true})
+	}
+	res, err := event("f", `1`)
+	if err != nil || res.Status != 202 || res.RequestID != "made" || res.Version != "7" || len(kept) != 1 {
+		t.Fatalf("%+v, %v, %d kept", res, err, len(kept))
+	}
+	if d := kept[0]; d.Invocation.Type != lambda.RequestResponse || d.Invocation.RequestID != "made" || d.Invocation.LogTail || !d.Accepted.Equal(at) || string(d.Invocation.Payload) != "1" {
+		t.Errorf("kept %+v", d)
+	}
+	if _, err := event("f", `2`); !errors.Is(err, full) {
+		t.Errorf("a queue that takes nothing: %v", err)
+	}
+	for name, payload := range map[string]string{"gone": "1", "f": "{", "g": `"` + strings.Repeat("x", 1<<20) + `"`} {
+		if _, err := event(name, payload); err == nil || errors.Is(err, full) {
+			t.Errorf("an event for %s: %v", name, err)
+		}
+	}
+	if res, err := event("own", `1`); err != nil || res.Status != 204 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if diff := gocmp.Diff([]lambda.Type{lambda.DryRun, lambda.DryRun, lambda.DryRun, lambda.Event}, seen); diff != "" {
+		t.Error(diff)
+	}
+	r.Queue = nil
+	if _, err := event("f", `1`); err == nil {
+		t.Error("an event is taken without a queue")
+	}
 }
 
 func FuzzCheck(f *testing.F) {

@@ -23,6 +23,7 @@ var (
 	ErrTooSmall     = errors.New("object: part other than the last is below 5 MiB")
 	ErrFull         = errors.New("object: no space left")
 	ErrIO           = errors.New("object: storage failed")
+	ErrDenied       = errors.New("object: the endpoint behind the store refuses its credentials")
 	ErrClosed       = errors.New("object: store is closed")
 )
 
@@ -58,6 +59,9 @@ type Attributes struct {
 	ContentLanguage    string            `json:",omitempty"`
 	CacheControl       string            `json:",omitempty"`
 	User               map[string]string `json:",omitempty"` // names in lower case, at most 2 KiB together
+	// System is what the layer above remembers about the object and no client sees:
+	// names of a-z, 0-9 and "-", at most 2 KiB together.
+	System map[string]string `json:",omitempty"`
 }
 
 // Part is one stored piece of an upload, or of an object that an upload made.
@@ -295,7 +299,26 @@ func (a Attributes) Check() error {
 	if n > maxUserMeta {
 		return ErrInvalid
 	}
+	n = 0
+	for k, v := range a.System {
+		n += len(k) + len(v)
+		if !systemName(k) || !headerText(v) {
+			return ErrInvalid
+		}
+	}
+	if n > maxUserMeta {
+		return ErrInvalid
+	}
 	return nil
+}
+
+func systemName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func headerText(s string) bool {

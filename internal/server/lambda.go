@@ -1,11 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +21,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/job"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
 	"github.com/outcrop-dev/outcrop/internal/lambda/process"
 	"github.com/outcrop-dev/outcrop/internal/logs"
@@ -32,7 +36,7 @@ const lambdaService = "lambda.amazonaws.com"
 type functions struct {
 	registry *lambdaface.Registry
 	invoker  *fn.Routes // what rooms call functions through
-	events   *fn.Memory
+	events   *lambdaface.Events
 	face     *lambdaface.Face
 	code     *codeLinks
 }
@@ -42,12 +46,20 @@ type functions struct {
 func (s *Server) makeFunctions(context.Context, *Options) error {
 	f := &s.functions
 	f.registry = &lambdaface.Registry{Store: s.store, Now: s.clock.Now}
-	f.invoker = &fn.Routes{}
 	code := lambdaface.Code{Objects: s.account.objects}
 	var err error
-	if f.events, err = fn.NewMemory(fn.MemoryConfig{Invoker: f.invoker, Logger: s.log}); err != nil {
+	if f.invoker, err = s.routes(); err != nil {
 		return err
 	}
+	f.registry.Elsewhere = func(arn string) bool { return f.invoker.Match(arn) != nil }
+	f.events, err = lambdaface.NewEvents(lambdaface.EventsConfig{
+		Store: s.store, Invoker: f.invoker, Plan: f.registry.Retry, Logger: s.log,
+		Retry: fn.Retry{Delays: []time.Duration{s.cfg.LambdaRetryDelay, 2 * s.cfg.LambdaRetryDelay}},
+	})
+	if err != nil {
+		return err
+	}
+	f.invoker.Queue = f.events
 	dir, err := filepath.Abs(filepath.Join(s.cfg.Data, "lambda"))
 	if err != nil {
 		return fmt.Errorf("folder for code: %w", err)
@@ -56,10 +68,14 @@ func (s *Server) makeFunctions(context.Context, *Options) error {
 	if s.cfg.LambdaNetwork == "host" {
 		network = sandbox.Host
 	}
+	dial, err := s.inwardTLS()
+	if err != nil {
+		return err
+	}
 	roles := executionRoles{s.identity}
 	runtime, err := process.New(process.Config{
 		Functions: f.registry, Archive: code, Dir: dir, Credentials: roles, Logs: newRoleLogs(roles, s.account.logs, s.log),
-		Queue: f.events, Endpoint: s.inward, Network: network, Unsafe: s.cfg.UnsafeLocalCode, Logger: s.log,
+		Endpoint: s.inward, Dial: dial, Network: network, Unsafe: s.cfg.UnsafeLocalCode, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -80,10 +96,14 @@ func (s *Server) makeFunctions(context.Context, *Options) error {
 	return err
 }
 
-// inward is where a function reaches this server. With TLS there is none: what
-// carries a function's connection out of the jail speaks no TLS.
+// eventJobs is the work of the queue of events.
+func (s *Server) eventJobs() job.Kind {
+	return lambdaface.EventJobs(func() *lambdaface.Events { return s.functions.events })
+}
+
+// inward is where a function reaches this server.
 func (s *Server) inward() string {
-	if s.cfg.TLS != "off" || len(s.listeners) == 0 {
+	if len(s.listeners) == 0 {
 		return ""
 	}
 	host, port, err := net.SplitHostPort(s.listeners[0].Addr().String())
@@ -97,6 +117,35 @@ func (s *Server) inward() string {
 		}
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// inwardTLS is how the connections of functions reach this server when it speaks
+// TLS; nil when it does not. TLS begins outside the jail: a function speaks plain
+// HTTP to its own loopback, so it needs no certificate and cannot fail on the name
+// in one. The other end must be this very server: it shows our certificate.
+func (s *Server) inwardTLS() (func(context.Context, bool) (net.Conn, error), error) {
+	own, err := tlsConfig(s.cfg.TLS, s.cfg.Data, time.Now())
+	if err != nil || own == nil {
+		return nil, err
+	}
+	leaf := own.Certificates[0].Certificate[0]
+	return func(ctx context.Context, http2 bool) (net.Conn, error) {
+		protocol := "http/1.1"
+		if http2 {
+			protocol = "h2"
+		}
+		d := tls.Dialer{Config: &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{protocol},
+			InsecureSkipVerify: true, //nolint:gosec // the certificate is not checked by its name but must be the very one that we serve with, see VerifyConnection
+			VerifyConnection: func(c tls.ConnectionState) error {
+				if len(c.PeerCertificates) == 0 || !bytes.Equal(c.PeerCertificates[0].Raw, leaf) {
+					return errors.New("another server answers in this server's place")
+				}
+				return nil
+			},
+		}}
+		return d.DialContext(ctx, "tcp", s.inward())
+	}, nil
 }
 
 // executionRoles gives functions the rights of their roles.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/outcrop-dev/outcrop/internal/bucket"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/logs"
@@ -25,6 +26,7 @@ type account struct {
 	logs    *logs.Service
 	objects object.Store
 	buckets *s3face.Face
+	files   bucket.Files // buckets as rooms use them
 }
 
 // makeAccount builds keys, secrets and logs. From here on the store seals records
@@ -61,8 +63,10 @@ func (s *Server) makeBuckets(ctx context.Context) error {
 	if s.cfg.Auth == "off" {
 		c.Decider, c.Keys = nil, nil
 	}
-	s.account.buckets, err = s3face.New(c)
-	return err
+	if s.account.buckets, err = s3face.New(c); err != nil {
+		return err
+	}
+	return s.makeFiles()
 }
 
 // faces are the wire of those services, by the name in the credential scope.

@@ -20,6 +20,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/clock"
 	"github.com/outcrop-dev/outcrop/internal/config"
+	"github.com/outcrop-dev/outcrop/internal/conversation"
 	"github.com/outcrop-dev/outcrop/internal/engine"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
@@ -56,6 +57,7 @@ type Server struct {
 	sealer     *kms.Sealer
 	account    account
 	functions  functions
+	sessions   *conversation.Sessions // of agents
 	engine     engine.Engine
 	catalog    *catalog.Catalog
 	throughput *throughput.ProvisionedModels
@@ -170,7 +172,7 @@ var jobs []job.Kind
 
 func (s *Server) makeJobs(context.Context, *Options) error {
 	var err error
-	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: jobs, Logger: s.log})
+	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: append(slices.Clone(jobs), s.eventJobs()), Logger: s.log})
 	return err
 }
 
@@ -235,7 +237,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		}},
 		{Service: service.Models[1].Service, API: &service.BedrockRuntime{Runtime: runtime}},
 		{Service: service.Models[2].Service, API: &service.BedrockAgent{}},
-		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{}},
+		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{Runtime: s.makeTurns(runtime, noAgents{})}},
 	}
 	for _, d := range desks {
 		if room := service.Missing(d.API); room != "" {
@@ -372,7 +374,8 @@ func (s *Server) Run(ctx context.Context, ready func(*Connection)) error {
 	g.Go(func() error { return s.account.keys.Run(background) })
 	g.Go(func() error { return s.account.secrets.Run(background) })
 	g.Go(func() error { return s.account.logs.Run(background) })
-	g.Go(func() error { return s.functions.events.Run(background) })
+	// Nobody asks when a session has expired: the house reads what it said.
+	g.Go(func() error { return s.sessions.Run(kms.As(background, kms.Asking{House: true})) })
 	// Nobody asks when a job goes on: it opens its own records.
 	g.Go(func() error { return s.jobs.Run(kms.As(background, kms.Asking{House: true})) })
 	for _, l := range s.listeners {

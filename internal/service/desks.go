@@ -3,6 +3,7 @@ package service
 import (
 	"reflect"
 
+	"github.com/outcrop-dev/outcrop/internal/agent"
 	"github.com/outcrop-dev/outcrop/internal/api"
 	"github.com/outcrop-dev/outcrop/internal/api/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
@@ -37,6 +38,7 @@ type BedrockAgent struct {
 
 // BedrockAgentRuntime runs agents and queries knowledge bases.
 type BedrockAgentRuntime struct {
+	*agent.Runtime
 	unbuiltBedrockAgentRuntime
 }
 

@@ -86,6 +86,17 @@ func (b *Body) Trailer() http.Header {
 	return b.trailer()
 }
 
+// Unhashed gives a body whose whole SHA-256 was signed without computing it, for
+// who computes it anyway: check must be given the sum in hex once all was read, and
+// its error counts like one of Read. ok is false for other bodies.
+func (b *Body) Unhashed() (r io.Reader, check func(sha256Hex string) error, ok bool) {
+	h, ok := b.r.(*hashReader)
+	if !ok {
+		return nil, nil, false
+	}
+	return h.r, h.match, true
+}
+
 // Body wraps the raw body of the request: it takes off aws-chunked framing and
 // holds hash, signatures and length against what was signed.
 func (r *Result) Body(raw io.Reader) *Body {
@@ -119,11 +130,20 @@ func (h *hashReader) Read(p []byte) (int, error) {
 	}
 	n, err := h.r.Read(p)
 	h.hash.Write(p[:n])
-	if errors.Is(err, io.EOF) && !strings.EqualFold(hex.EncodeToString(h.hash.Sum(nil)), h.check.payload) {
-		err = h.check.fail(PayloadMismatch, textPayload)
+	if errors.Is(err, io.EOF) {
+		if bad := h.match(hex.EncodeToString(h.hash.Sum(nil))); bad != nil {
+			err = bad
+		}
 	}
 	h.err = err
 	return n, err
+}
+
+func (h *hashReader) match(sum string) error {
+	if !strings.EqualFold(sum, h.check.payload) {
+		return h.check.fail(PayloadMismatch, textPayload)
+	}
+	return nil
 }
 
 // chunkReader takes aws-chunked framing off:

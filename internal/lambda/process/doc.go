@@ -18,7 +18,10 @@
 // one server an instance, so that a function can speak for no other. An instance
 // works on one event at a time, is kept for the next, and is let go when idle, when
 // the function changes, when its credentials end, and after a time-out or an exit.
+// A second socket there is the function's AWS_ENDPOINT_URL: its connections are
+// joined here to those of Config.Dial, so a function needs to know neither where
+// the server listens nor whether it speaks TLS.
 //
 // Floor 1: an adapter of the lambda port. It decides no permissions, stores no
-// functions, and runs nothing outside a jail unless its operator asks for it.
+// functions, queues no events (they come here as calls), and runs nothing outside a jail unless its operator asks for it.
 package process

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -214,92 +213,4 @@ def handler(event, context):
 			t.Errorf("got %s", got)
 		}
 	}
-}
-
-// Events run later, again after an error, and are given up after two more
-// attempts.
-func TestEvents(t *testing.T) {
-	var q *lambda.Memory
-	w := newWorld(t, func(c *Config) {
-		c.Queue = queueFunc(func(ctx context.Context, d lambda.Delivery) error { return q.Accept(ctx, d) })
-	})
-	given := make(chan lambda.Delivery, 1)
-	var err error
-	q, err = lambda.NewMemory(lambda.MemoryConfig{Invoker: w.Runtime, Retry: lambda.Retry{Delays: []time.Duration{10 * time.Millisecond}},
-		Given: func(d lambda.Delivery, _ *lambda.Result, _ error) { given <- d }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = q.Run(ctx) }()
-	defer func() { cancel(); <-done }()
-	arn := w.python("def handler(e, c):\n    print('try', e, c.aws_request_id)\n    if e == 'bad': raise ValueError('no')", lambda.Function{})
-	for _, payload := range []string{`"good"`, `"bad"`} {
-		res, err := w.Invoke(t.Context(), lambda.Invocation{FunctionARN: arn, Type: lambda.Event, Payload: []byte(payload)})
-		if err != nil || res.Status != 202 || len(res.Payload) != 0 {
-			t.Fatalf("%+v, %v", res, err)
-		}
-	}
-	select {
-	case d := <-given:
-		if d.Attempt != 3 || string(d.Invocation.Payload) != `"bad"` {
-			t.Errorf("given up: %+v", d)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("the bad event was not given up")
-	}
-	waitFor(t, "the queue is empty", func() bool { return q.Waiting() == 0 })
-	text := w.logs.text()
-	if strings.Count(text, "try good") != 1 || strings.Count(text, "try bad") != 3 {
-		t.Errorf("log:\n%s", text)
-	}
-}
-
-type queueFunc func(context.Context, lambda.Delivery) error
-
-func (f queueFunc) Accept(ctx context.Context, d lambda.Delivery) error { return f(ctx, d) }
-
-func BenchmarkInvoke(b *testing.B) {
-	for _, c := range []struct{ name, runtime string }{{"python", "python"}, {"node", "node"}} {
-		deploy := func(w *world) string {
-			if c.runtime == "node" {
-				return w.node("export const handler = async (e) => e;", lambda.Function{MemoryMB: 256})
-			}
-			return w.python("def handler(e, c): return e", lambda.Function{})
-		}
-		b.Run(c.name+"/warm", func(b *testing.B) {
-			w := newWorld(b, nil)
-			arn := deploy(w)
-			w.ok(arn, `{}`)
-			var took []time.Duration
-			for b.Loop() {
-				from := time.Now()
-				if _, err := w.Invoke(b.Context(), lambda.Invocation{FunctionARN: arn, Payload: []byte(`{"a":1}`)}); err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Since(from))
-			}
-			report(b, took)
-		})
-		b.Run(c.name+"/cold", func(b *testing.B) {
-			w := newWorld(b, nil)
-			arn := deploy(w)
-			w.ok(arn, `{}`)
-			var took []time.Duration
-			for b.Loop() {
-				w.Forget(arn)
-				from := time.Now()
-				w.ok(arn, `{}`)
-				took = append(took, time.Since(from))
-			}
-			report(b, took)
-		})
-	}
-}
-
-func report(b *testing.B, took []time.Duration) {
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -24,10 +25,13 @@ type Config struct {
 	Dir         string
 	Credentials lambda.Credentials // nil: functions have none
 	Logs        lambda.Sink        // nil: what functions print goes into the log tail only
-	Queue       lambda.Queue       // takes Event invocations; nil refuses them
 	// Endpoint answers host:port of the server that functions may call, in their
 	// AWS_ENDPOINT_URL; nil or "" gives them nothing to call.
 	Endpoint func() string
+	// Dial connects to the endpoint; default plain TCP to Endpoint. http2 says that
+	// the function begins with HTTP/2 by prior knowledge, for those who must agree
+	// on a protocol first. The connection has CloseWrite where its kind can.
+	Dial func(ctx context.Context, http2 bool) (net.Conn, error)
 	// Network Host lets functions reach all that this machine reaches.
 	Network sandbox.Network
 	// Unsafe runs functions without a jail, because the operator says so.
@@ -96,6 +100,12 @@ func New(cfg Config) (*Runtime, error) {
 	}
 	if cfg.Endpoint == nil {
 		cfg.Endpoint = func() string { return "" }
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = func(ctx context.Context, _ bool) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", cfg.Endpoint())
+		}
 	}
 	r := &Runtime{cfg: cfg, pools: map[string]*pool{}, running: map[string]int{}}
 	if cfg.Dir == "" {
@@ -173,15 +183,7 @@ func (r *Runtime) Invoke(ctx context.Context, in lambda.Invocation) (*lambda.Res
 	case lambda.DryRun:
 		return &lambda.Result{Status: 204, Version: f.Version, RequestID: in.RequestID}, nil
 	case lambda.Event:
-		if r.cfg.Queue == nil {
-			return nil, &lambda.Error{Kind: lambda.Service, Message: "no queue for events is configured"}
-		}
-		later := in
-		later.Type, later.LogTail, later.Deadline = lambda.RequestResponse, false, time.Time{}
-		if err := r.cfg.Queue.Accept(ctx, lambda.Delivery{Invocation: later, Accepted: r.cfg.Now()}); err != nil {
-			return nil, err
-		}
-		return &lambda.Result{Status: 202, Version: f.Version, RequestID: in.RequestID}, nil
+		return nil, &lambda.Error{Kind: lambda.Service, Message: "events are queued before they come here, see lambda.Routes"}
 	case lambda.RequestResponse: // goes on below, as no type at all does
 	}
 	if f.Pending != "" {

@@ -6,13 +6,14 @@
 //	                                      └── fn.Invoker ─ the runtime   Invoke
 //	                                              │
 //	                      Functions, Archive ─────┘  (Registry and Code again)
+//	job.Runner ── Events ──▶ fn.Invoker             what was accepted to run later
 //
 // The Registry and Code are also what the runtime asks: it finds a function by
 // its ARN, alias and weights included, and opens its zip. Who may do something is
 // decided from the caller's policies and the function's together (Authorize).
+// Events is the durable queue of Event invocations, on the job table.
 //
-// Floor 3, beside the other faces. It runs no code, keeps no instances and queues
-// no events: that is the port's side. It builds no layers, images, VPCs, file
-// systems, code signing, dead-letter targets or event invoke settings, and says
-// so when one is asked for.
+// Floor 5, beside the other faces. It runs no code and keeps no instances: that is
+// the port's side. It builds no layers, images, VPCs, file systems, code signing,
+// dead-letter targets or destinations of events, and says so when one is asked for.
 package lambda

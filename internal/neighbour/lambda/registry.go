@@ -49,12 +49,13 @@ type record struct {
 	Statements map[string][]statement `json:",omitempty"` // of the policy, by qualifier
 	PolicyRev  map[string]string      `json:",omitempty"`
 	Reserved   *int                   `json:",omitempty"`
+	Events     map[string]eventConfig `json:",omitempty"` // by qualifier
 }
 
 // version is what a published version keeps of the head.
 func (r record) version() record {
 	r.From = r.Revision
-	r.Tags, r.Aliases, r.Statements, r.PolicyRev, r.Reserved = nil, nil, nil, nil, nil
+	r.Tags, r.Aliases, r.Statements, r.PolicyRev, r.Reserved, r.Events = nil, nil, nil, nil, nil, nil
 	return r
 }
 
@@ -105,6 +106,9 @@ type Registry struct {
 	Store *store.Store
 	Now   func() time.Time // service clock; time.Now when nil
 	Roll  func() float64   // chance of weighted aliases, [0, 1); default random
+	// Elsewhere reports whether a function is served by another endpoint and so need
+	// not be made here; nil: none is.
+	Elsewhere func(arn string) bool
 }
 
 var _ fn.Functions = (*Registry)(nil)
@@ -176,7 +180,9 @@ func (r *Registry) Function(ctx context.Context, arn string) (*fn.Function, erro
 
 // Policies are a function's resource policies, of its versions and aliases too:
 // each statement names the resource it is for. None is no error; the function
-// need not exist.
+// need not exist. A function that exists elsewhere alone lets AWS services in that
+// act for its account: nobody could give it a policy here, and whoever configured
+// the server named it on purpose.
 func (r *Registry) Policies(ctx context.Context, arn string) ([]*policy.Policy, error) {
 	t, ok := targetOf(arn)
 	if !ok {
@@ -185,6 +191,12 @@ func (r *Registry) Policies(ctx context.Context, arn string) ([]*policy.Policy, 
 	b, err := r.head(ctx, t)
 	if err != nil {
 		return nil, err
+	}
+	if b.Revision == "" && r.Elsewhere != nil && r.Elsewhere(arn) {
+		b.Statements = map[string][]statement{t.qualifier: {{
+			Sid: "configured", Effect: "Allow", Principal: principal("bedrock.amazonaws.com"), Action: "lambda:InvokeFunction", Resource: t.qualified(),
+			Condition: map[string]map[string]string{"StringEquals": {"AWS:SourceAccount": t.account}},
+		}}}
 	}
 	return policiesOf(b)
 }

@@ -117,3 +117,62 @@ func BenchmarkFindAFunction(b *testing.B) {
 		}
 	}
 }
+
+// A function that is served elsewhere and not made here cannot have been given a
+// policy; services that act for its account are let in, and nobody else.
+func TestAFunctionElsewhereLetsServicesOfItsAccountIn(t *testing.T) {
+	r := registry(t)
+	r.Elsewhere = func(arn string) bool { return arn != testARN+"-unknown" }
+	id, err := iam.New(t.Context(), iam.Config{Store: &iam.MemoryStore{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		arn, service, account string
+		allowed               bool
+	}{
+		{testARN + "-there", "bedrock.amazonaws.com", "123456789012", true},
+		{testARN + "-there:live", "bedrock.amazonaws.com", "123456789012", true},
+		{testARN + "-there", "bedrock.amazonaws.com", "999999999999", false},
+		{testARN + "-there", "events.amazonaws.com", "123456789012", false},
+		{testARN + "-unknown", "bedrock.amazonaws.com", "123456789012", false},
+		{testARN + ":1", "bedrock.amazonaws.com", "123456789012", false}, // made here: its own policy counts
+	} {
+		policies, err := r.Policies(t.Context(), c.arn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = id.AllowService(iam.ServiceQuestion{
+			Service: c.service, Action: "lambda:InvokeFunction", Resource: c.arn, ResourcePolicies: policies,
+			SourceARN: "arn:aws:bedrock:us-east-1:" + c.account + ":agent/X", SourceAccount: c.account,
+		})
+		if (err == nil) != c.allowed {
+			t.Errorf("%s of %s on %s: %v", c.service, c.account, c.arn, err)
+		}
+	}
+}
+
+func TestAVersionHasEventSettingsOfItsOwn(t *testing.T) {
+	r := registry(t)
+	at, _ := targetOf(testARN)
+	err := r.Store.Update(t.Context(), func(tx *store.Tx) error {
+		head, err := functions.Get(tx, at.key())
+		if err != nil {
+			return err
+		}
+		head.Body.Events = map[string]eventConfig{"$LATEST": {Retries: new(0)}, "live": {Retries: new(1), Age: new(60)}}
+		_, err = functions.Put(tx, head)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for arn, want := range map[string]fn.Retry{
+		testARN: {Most: -1}, testARN + ":$LATEST": {Most: -1}, testARN + ":live": {Most: 1, MaxAge: time.Minute}, testARN + ":1": {}, testARN + "2": {}, "x": {},
+	} {
+		got, err := r.Retry(t.Context(), arn)
+		if err != nil || got.Most != want.Most || got.MaxAge != want.MaxAge || len(got.Delays) > 0 {
+			t.Errorf("%s: %+v, %v; want %+v", arn, got, err, want)
+		}
+	}
+}

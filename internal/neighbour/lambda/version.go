@@ -100,6 +100,7 @@ func (f *Face) deleteVersion(ctx context.Context, t target) error {
 		}
 		delete(head.Body.Statements, t.qualifier)
 		delete(head.Body.PolicyRev, t.qualifier)
+		delete(head.Body.Events, t.qualifier)
 		k := t.key()
 		k.Version = t.qualifier
 		if err := functions.Delete(tx, k); !errors.Is(err, store.ErrNotFound) {
@@ -275,6 +276,7 @@ func (f *Face) DeleteAlias(ctx context.Context, in *lambdaapi.DeleteAliasInput) 
 		delete(head.Body.Aliases, in.Name)
 		delete(head.Body.Statements, in.Name)
 		delete(head.Body.PolicyRev, in.Name)
+		delete(head.Body.Events, in.Name)
 		return nil
 	})
 	return &lambdaapi.DeleteAliasOutput{}, err

@@ -9,15 +9,13 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/object"
 )
 
-// What the object store has no field for lies in user metadata under names that
-// clients cannot set and do not see.
+// What the object store has no field for lies in object.Attributes.System.
 const (
-	hidden       = "outcrop."
-	hideSum      = hidden + "sum"
-	hideSSE      = hidden + "sse"
-	hideClass    = hidden + "class"
-	hideExpires  = hidden + "expires"
-	hideRedirect = hidden + "redirect"
+	systemSum      = "sum"
+	systemSSE      = "sse"
+	systemClass    = "class"
+	systemExpires  = "expires"
+	systemRedirect = "redirect"
 )
 
 const (
@@ -53,17 +51,20 @@ func (x *request) attributes() (object.Attributes, error) {
 			continue
 		}
 		k, v := strings.ToLower(name[len(metaPrefix):]), strings.Join(values, ",")
-		if k == "" || strings.HasPrefix(k, hidden) {
-			return a, say(errInvalidArgument, "Metadata names cannot be empty or begin with "+hidden, "ArgumentName", strings.ToLower(name))
+		if k == "" {
+			return a, say(errInvalidArgument, "Metadata names cannot be empty", "ArgumentName", strings.ToLower(name))
 		}
 		size += len(k) + len(v)
-		set(&a, k, v)
+		if a.User == nil {
+			a.User = map[string]string{}
+		}
+		a.User[k] = v
 	}
 	if size > maxMeta {
 		return a, fail(errMetadataTooLarge, "Size", itoa(size), "MaxSizeAllowed", itoa(maxMeta))
 	}
 	if v := h.Get("Expires"); v != "" {
-		set(&a, hideExpires, v)
+		set(&a, systemExpires, v)
 	}
 	return a, x.storage(&a)
 }
@@ -85,12 +86,12 @@ func (x *request) storage(a *object.Attributes) error {
 		sse = x.bucket.Encryption.Algorithm
 	}
 	if sse != "" {
-		set(a, hideSSE, sse)
+		set(a, systemSSE, sse)
 	}
 	switch class := h.Get("X-Amz-Storage-Class"); class {
 	case "", "STANDARD":
 	case "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY", "GLACIER_IR":
-		set(a, hideClass, class)
+		set(a, systemClass, class)
 	case "GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE":
 		return notBuilt("Storage class " + class)
 	default:
@@ -100,7 +101,7 @@ func (x *request) storage(a *object.Attributes) error {
 		if !strings.HasPrefix(v, "/") && !strings.HasPrefix(v, "http://") && !strings.HasPrefix(v, "https://") {
 			return fail(errInvalidRedirect)
 		}
-		set(a, hideRedirect, v)
+		set(a, systemRedirect, v)
 	}
 	for _, name := range []string{"X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date", "X-Amz-Object-Lock-Legal-Hold"} {
 		if h.Get(name) != "" {
@@ -111,10 +112,10 @@ func (x *request) storage(a *object.Attributes) error {
 }
 
 func set(a *object.Attributes, name, value string) {
-	if a.User == nil {
-		a.User = map[string]string{}
+	if a.System == nil {
+		a.System = map[string]string{}
 	}
-	a.User[name] = value
+	a.System[name] = value
 }
 
 // overrides are the query parameters with which a signed reader replaces headers.
@@ -133,8 +134,8 @@ func (x *request) describe(i *object.Info) error {
 	for _, kv := range [...][2]string{
 		{"Content-Type", a.ContentType}, {"Content-Encoding", a.ContentEncoding}, {"Content-Disposition", a.ContentDisposition},
 		{"Content-Language", a.ContentLanguage}, {"Cache-Control", a.CacheControl},
-		{"Expires", a.User[hideExpires]}, {"X-Amz-Server-Side-Encryption", a.User[hideSSE]},
-		{"X-Amz-Storage-Class", a.User[hideClass]}, {"X-Amz-Website-Redirect-Location", a.User[hideRedirect]},
+		{"Expires", a.System[systemExpires]}, {"X-Amz-Server-Side-Encryption", a.System[systemSSE]},
+		{"X-Amz-Storage-Class", a.System[systemClass]}, {"X-Amz-Website-Redirect-Location", a.System[systemRedirect]},
 	} {
 		if kv[1] != "" {
 			h[kv[0]] = []string{kv[1]}
@@ -144,9 +145,7 @@ func (x *request) describe(i *object.Info) error {
 		h["Content-Type"] = []string{defaultType}
 	}
 	for k, v := range a.User {
-		if !strings.HasPrefix(k, hidden) {
-			h["x-amz-meta-"+k] = []string{v} // not in Go's spelling: boto3 takes names as they come
-		}
+		h["x-amz-meta-"+k] = []string{v} // not in Go's spelling: boto3 takes names as they come
 	}
 	if i.TagCount > 0 {
 		h["X-Amz-Tagging-Count"] = []string{strconv.Itoa(i.TagCount)}
@@ -170,10 +169,10 @@ func (x *request) describe(i *object.Info) error {
 // kept answers what a write did with its storage headers.
 func (x *request) kept(a *object.Attributes) {
 	h := x.w.Header()
-	if v := a.User[hideSSE]; v != "" {
+	if v := a.System[systemSSE]; v != "" {
 		h["X-Amz-Server-Side-Encryption"] = []string{v}
 	}
-	if v := a.User[hideClass]; v != "" {
+	if v := a.System[systemClass]; v != "" {
 		h["X-Amz-Storage-Class"] = []string{v}
 	}
 }

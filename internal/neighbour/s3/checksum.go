@@ -120,9 +120,10 @@ type integrity struct {
 	length int64  // -1: not announced
 	md5    string // hex, "" when not sent
 	sum    *algorithm
-	want   string    // hex of sum; "" while it is in the trailer or not sent
-	late   bool      // the checksum is in the trailer
-	sha1   hash.Hash // the object store computes the others
+	want   string                       // hex of sum; "" while it is in the trailer or not sent
+	late   bool                         // the checksum is in the trailer
+	sha1   hash.Hash                    // the object store computes the others
+	signed func(sha256Hex string) error // holds the content against the signed hash; nil: done while reading
 }
 
 // integrity reads the headers that promise something about the body.
@@ -192,6 +193,11 @@ func (in *integrity) reader(r io.Reader) io.Reader {
 
 // verify holds the content against the promises, once it was read to its end.
 func (in *integrity) verify(size int64, sums object.Sums) error {
+	if in.signed != nil {
+		if err := in.signed(sums.SHA256); err != nil {
+			return err
+		}
+	}
 	if in.length >= 0 && size != in.length {
 		return fail(errIncompleteBody)
 	}
@@ -282,7 +288,7 @@ func remember(s string) remembered {
 
 // checksum returns the checksum that an object was made with, and its type.
 func checksum(i object.Info) (a *algorithm, value, kind string) {
-	r := remember(i.Attributes.User[hideSum])
+	r := remember(i.Attributes.System[systemSum])
 	switch {
 	case r.value != "":
 		return r.sum, r.value, "FULL_OBJECT"

@@ -92,34 +92,34 @@ func (x *request) copyObject() error {
 	if err != nil {
 		return err
 	}
-	changes := attrs.User[hideClass] != src.Attributes.User[hideClass] || h.Get("X-Amz-Server-Side-Encryption") != "" || attrs.User[hideRedirect] != ""
+	changes := attrs.System[systemClass] != src.Attributes.System[systemClass] || h.Get("X-Amz-Server-Side-Encryption") != "" || attrs.System[systemRedirect] != ""
 	if from == x.address() && !replaced && !retagged && !changes {
 		return say(errInvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	if !replaced { // how it is kept is the request's to say all the same
 		kept := src.Attributes
-		kept.User = map[string]string{}
-		for k, v := range src.Attributes.User {
+		kept.System = map[string]string{}
+		for k, v := range src.Attributes.System {
 			switch k {
-			case hideSSE, hideClass, hideRedirect:
+			case systemSSE, systemClass, systemRedirect:
 			default:
-				kept.User[k] = v
+				kept.System[k] = v
 			}
 		}
-		for _, k := range []string{hideSSE, hideClass, hideRedirect} {
-			if v := attrs.User[k]; v != "" {
-				kept.User[k] = v
+		for _, k := range []string{systemSSE, systemClass, systemRedirect} {
+			if v := attrs.System[k]; v != "" {
+				kept.System[k] = v
 			}
 		}
 		attrs = kept
-	} else if v := src.Attributes.User[hideSum]; v != "" {
-		set(&attrs, hideSum, v)
+	} else if v := src.Attributes.System[systemSum]; v != "" {
+		set(&attrs, systemSum, v)
 	}
 	if again != nil {
 		if again.of(src.Sums) == "" {
 			return notBuilt("Computing " + again.name + " anew for a copy of this object")
 		}
-		set(&attrs, hideSum, remembered{sum: again}.String())
+		set(&attrs, systemSum, remembered{sum: again}.String())
 	}
 	o.Attributes = &attrs
 	switch {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	view "github.com/outcrop-dev/outcrop/internal/bucket"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/iam/policy"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
@@ -22,7 +23,10 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
-var _ neighbour.Raw = (*Face)(nil)
+var (
+	_ neighbour.Raw  = (*Face)(nil)
+	_ view.Directory = (*Face)(nil)
+)
 
 // A Decider decides who may do what; iam.Identity is one.
 type Decider interface {
@@ -94,6 +98,22 @@ func (f *Face) Bucket(ctx context.Context, name string) (object.Bucket, error) {
 		return object.Bucket{}, err
 	}
 	return b.address(), nil
+}
+
+// Lookup implements bucket.Directory, for rooms.
+func (f *Face) Lookup(ctx context.Context, name string) (view.Record, error) {
+	b, err := f.buckets.get(ctx, name)
+	if err == nil {
+		err = b.broken
+	}
+	if err != nil {
+		return view.Record{}, err
+	}
+	r := view.Record{Place: b.address(), Policy: b.policy, Restricted: b.public && b.Block != nil && b.Block.RestrictPublicBuckets}
+	if b.Encryption != nil {
+		r.System = map[string]string{systemSSE: b.Encryption.Algorithm}
+	}
+	return r, nil
 }
 
 // Policy returns the compiled policy of a bucket, nil when it has none, and the

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/outcrop-dev/outcrop/internal/object"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
 func (x *request) putObject() error {
@@ -39,7 +40,7 @@ func (x *request) putObject() error {
 				r.sum = algorithmOf(usual)
 			}
 		}
-		set(&attrs, hideSum, r.String())
+		set(&attrs, systemSum, r.String())
 	}
 	info, err := x.f.objects.Put(x.ctx, x.address(), in.reader(x.body), object.PutOptions{
 		Attributes: attrs, Tags: tags, If: cond, Verify: in.verify,
@@ -75,6 +76,11 @@ func (x *request) upload() (*integrity, error) {
 		return nil, fail(errMissingLength)
 	case in.length > x.f.c.MaxPut:
 		return nil, fail(errEntityTooLarge, "ProposedSize", itoa64(in.length), "MaxSizeAllowed", itoa64(x.f.c.MaxPut))
+	}
+	if b, ok := x.body.(*sigv4.Body); ok { // the object store computes the signed hash too: once is enough
+		if r, check, ok := b.Unhashed(); ok {
+			x.body, in.signed = r, check
+		}
 	}
 	return in, nil
 }
@@ -435,7 +441,7 @@ func (x *request) getAttributes() error {
 		}
 	}
 	if want["StorageClass"] {
-		class := i.Attributes.User[hideClass]
+		class := i.Attributes.System[systemClass]
 		if class == "" {
 			class = standard
 		}
@@ -463,7 +469,7 @@ func (x *request) attributeParts(d *document, i *object.Info, a *algorithm) erro
 		}
 	}
 	limit = min(limit, maxPage)
-	composite := remember(i.Attributes.User[hideSum]).composite
+	composite := remember(i.Attributes.System[systemSum]).composite
 	d.begin("ObjectParts", false)
 	d.number("PartsCount", int64(len(i.Parts)))
 	d.number("PartNumberMarker", int64(after))

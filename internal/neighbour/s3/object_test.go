@@ -207,7 +207,6 @@ func TestABodyThatIsNotWhatWasPromisedBecomesNoObject(t *testing.T) {
 		{"eleven tags", "BadRequest", []string{"x-amz-tagging", "a=&b=&c=&d=&e=&f=&g=&h=&i=&j=&k="}},
 		{"a tag twice", "InvalidTag", []string{"x-amz-tagging", "a=1&a=2"}},
 		{"metadata", "MetadataTooLarge", []string{"x-amz-meta-a", strings.Repeat("x", 2048)}},
-		{"hidden metadata", "InvalidArgument", []string{"x-amz-meta-outcrop.sse", "AES256"}},
 		{"lock", "InvalidRequest", []string{"x-amz-object-lock-mode", "GOVERNANCE"}},
 		{"sha512", "NotImplemented", []string{"x-amz-checksum-sha512", "AAAA"}},
 		{"version", "NoSuchVersion", nil},

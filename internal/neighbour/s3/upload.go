@@ -40,7 +40,7 @@ func (x *request) createUpload() error {
 		return err
 	}
 	if r.composite || r.sum.name != usual {
-		set(&attrs, hideSum, r.String())
+		set(&attrs, systemSum, r.String())
 	}
 	u, err := x.f.objects.StartUpload(x.ctx, x.address(), attrs, tags)
 	if err != nil {

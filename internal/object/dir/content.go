@@ -142,16 +142,27 @@ func (m markReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// early is how many bytes of a blob are handed to the disk at a time while the
+// rest still comes, so that the sync at the end has little left to wait for.
+const early = 8 << 20
+
 type askWriter struct {
 	s *Store
 	f *os.File
+
+	written, begun int64
 }
 
-func (w askWriter) Write(p []byte) (int, error) {
+func (w *askWriter) Write(p []byte) (int, error) {
 	if err := w.s.ask("write", w.f.Name()); err != nil {
 		return 0, err
 	}
-	return w.f.Write(p)
+	n, err := w.f.Write(p)
+	if w.written += int64(n); w.written-w.begun >= early && !w.s.cfg.unsynced {
+		startWriteback(w.f, w.begun, w.written-w.begun)
+		w.begun = w.written
+	}
+	return n, err
 }
 
 func (s *Store) writeBlob(h *object.Hasher, r io.Reader) (string, error) {
@@ -167,7 +178,7 @@ func (s *Store) writeBlob(h *object.Hasher, r io.Reader) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("create blob: %w", failed(err))
 	}
-	_, err = h.CopyFrom(askWriter{s, f}, markReader{r})
+	_, err = h.CopyFrom(&askWriter{s: s, f: f}, markReader{r})
 	if err == nil {
 		if err = s.ask("sync", path); err == nil && !s.cfg.unsynced {
 			err = f.Sync()

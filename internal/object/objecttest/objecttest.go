@@ -169,7 +169,8 @@ func roundTrip(t *testing.T, f *fixture) {
 		_, _ = h.Write(data)
 		attrs := object.Attributes{
 			ContentType: "text/x-rock; charset=utf-8", ContentEncoding: "gzip", ContentDisposition: `attachment; filename="a b"`,
-			ContentLanguage: "ko", CacheControl: "no-cache", User: map[string]string{"colour": "grey", "hard-ness": "6 of 10"},
+			ContentLanguage: "ko", CacheControl: "no-cache", User: map[string]string{"colour": "grey", "hard-ness": "6 of 10", "outcrop.x": "theirs"},
+			System: map[string]string{"x": "ours", "sum": "SHA1 abc="},
 		}
 		key := fmt.Sprintf("n/%d", n)
 		var seen object.Sums
@@ -277,6 +278,7 @@ func invalid(t *testing.T, f *fixture) {
 		{Tags: many},
 		{Tags: map[string]string{"": "v"}},
 		{Attributes: object.Attributes{User: map[string]string{"a": strings.Repeat("x", 3000)}}},
+		{Attributes: object.Attributes{System: map[string]string{"a.b": "x"}}},
 		{Attributes: object.Attributes{ContentType: "a\r\nSet-Cookie: b"}},
 	} {
 		_, err := f.Put(ctx, f.at("k"), strings.NewReader("x"), o)
@@ -564,7 +566,7 @@ func copies(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	for _, n := range []int{0, 10, 200_000} {
 		data := string(random(n, 7))
-		attrs := object.Attributes{ContentType: "text/plain", User: map[string]string{"a": "b"}}
+		attrs := object.Attributes{ContentType: "text/plain", User: map[string]string{"a": "b"}, System: map[string]string{"s": "1"}}
 		src, err := f.Put(ctx, f.at("돌 src+%"), strings.NewReader(data), object.PutOptions{Attributes: attrs, Tags: map[string]string{"t": "1"}})
 		f.ok(err)
 		_, err = f.Copy(ctx, f.at("돌 src+%"), f.at("dst"), object.CopyOptions{})

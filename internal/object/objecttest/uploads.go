@@ -18,7 +18,7 @@ import (
 func upload(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	f.put("k", "before")
-	attrs := object.Attributes{ContentType: "text/plain", User: map[string]string{"a": "b"}}
+	attrs := object.Attributes{ContentType: "text/plain", User: map[string]string{"a": "b"}, System: map[string]string{"s": "1"}}
 	u, err := f.StartUpload(ctx, f.at("k"), attrs, map[string]string{"t": "1"})
 	f.ok(err)
 	pieces := [][]byte{random(object.MinPartSize, 1), random(object.MinPartSize+3, 2), random(1000, 3), random(7, 4)}

@@ -109,6 +109,8 @@ func failed(doing string, noKey, err error) error {
 			return wrap(object.ErrNoBucket)
 		case "NoSuchUpload":
 			return wrap(object.ErrNoUpload)
+		case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AllAccessDisabled":
+			return wrap(object.ErrDenied)
 		case "NotFound":
 			return wrap(noKey)
 		case "BucketAlreadyExists", "BucketAlreadyOwnedByYou":
@@ -129,6 +131,8 @@ func failed(doing string, noKey, err error) error {
 	}
 	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		switch e.HTTPStatusCode() {
+		case 401, 403:
+			return wrap(object.ErrDenied)
 		case 404:
 			return wrap(noKey)
 		case 412:
@@ -210,6 +214,59 @@ func (s *Store) conditions(c object.If) (match, none *string) {
 	return match, none
 }
 
+// systemPrefix begins the names of metadata that are object.Attributes.System at
+// the endpoint. A user's own name that begins so gets another dot, which no system
+// name has.
+const systemPrefix = "outcrop."
+
+func metadata(a *object.Attributes) map[string]string {
+	if len(a.System) == 0 && !hasSystemName(a.User) {
+		return a.User
+	}
+	all := make(map[string]string, len(a.User)+len(a.System))
+	for k, v := range a.User {
+		if strings.HasPrefix(k, systemPrefix) {
+			k = systemPrefix + "." + strings.TrimPrefix(k, systemPrefix)
+		}
+		all[k] = v
+	}
+	for k, v := range a.System {
+		all[systemPrefix+k] = v
+	}
+	return all
+}
+
+func hasSystemName(user map[string]string) bool {
+	for k := range user {
+		if strings.HasPrefix(k, systemPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func metadataOf(all map[string]string) (user, system map[string]string) {
+	if !hasSystemName(all) {
+		return all, nil
+	}
+	for k, v := range all {
+		rest, ours := strings.CutPrefix(k, systemPrefix)
+		name, users := strings.CutPrefix(rest, ".")
+		into := &user
+		switch {
+		case ours && users:
+			k = systemPrefix + name
+		case ours:
+			into, k = &system, rest
+		}
+		if *into == nil {
+			*into = map[string]string{}
+		}
+		(*into)[k] = v
+	}
+	return user, system
+}
+
 func tagging(tags map[string]string) *string {
 	if len(tags) == 0 {
 		return nil
@@ -253,7 +310,7 @@ func (s *Store) Put(ctx context.Context, a object.Address, r io.Reader, o object
 		ChecksumSHA256: aws.String(b64(sums.SHA256)), ContentMD5: aws.String(b64(sums.MD5)),
 		ContentType: str(o.Attributes.ContentType), ContentEncoding: str(o.Attributes.ContentEncoding),
 		ContentDisposition: str(o.Attributes.ContentDisposition), ContentLanguage: str(o.Attributes.ContentLanguage),
-		CacheControl: str(o.Attributes.CacheControl), Metadata: o.Attributes.User,
+		CacheControl: str(o.Attributes.CacheControl), Metadata: metadata(&o.Attributes),
 		Tagging: tagging(o.Tags), IfMatch: match, IfNoneMatch: none,
 	})
 	if err != nil {
@@ -380,13 +437,14 @@ func (s *Store) Head(ctx context.Context, a object.Address) (object.Info, error)
 	if err != nil {
 		return object.Info{}, failed("head object", object.ErrNotFound, err)
 	}
+	user, system := metadataOf(h.Metadata)
 	return object.Info{
 		Key: a.Key, Size: aws.ToInt64(h.ContentLength), ETag: unquote(h.ETag), Modified: aws.ToTime(h.LastModified).UTC(),
 		Sums: sums(h.ChecksumType, h.ChecksumCRC32, h.ChecksumCRC32C, h.ChecksumCRC64NVME, h.ChecksumSHA256),
 		Attributes: object.Attributes{
 			ContentType: aws.ToString(h.ContentType), ContentEncoding: aws.ToString(h.ContentEncoding),
 			ContentDisposition: aws.ToString(h.ContentDisposition), ContentLanguage: aws.ToString(h.ContentLanguage),
-			CacheControl: aws.ToString(h.CacheControl), User: h.Metadata,
+			CacheControl: aws.ToString(h.CacheControl), User: user, System: system,
 		},
 		TagCount: int(aws.ToInt32(h.TagCount)),
 	}, nil
@@ -427,13 +485,14 @@ func (s *Store) Get(ctx context.Context, a object.Address, r object.Range) (*obj
 	if err != nil {
 		return nil, failed("get object", object.ErrNotFound, err)
 	}
+	user, system := metadataOf(out.Metadata)
 	c := &object.Content{
 		Info: object.Info{
 			Key: a.Key, Size: aws.ToInt64(out.ContentLength), ETag: unquote(out.ETag), Modified: aws.ToTime(out.LastModified).UTC(),
 			Attributes: object.Attributes{
 				ContentType: aws.ToString(out.ContentType), ContentEncoding: aws.ToString(out.ContentEncoding),
 				ContentDisposition: aws.ToString(out.ContentDisposition), ContentLanguage: aws.ToString(out.ContentLanguage),
-				CacheControl: aws.ToString(out.CacheControl), User: out.Metadata,
+				CacheControl: aws.ToString(out.CacheControl), User: user, System: system,
 			},
 			TagCount: int(aws.ToInt32(out.TagCount)),
 		},
@@ -524,7 +583,7 @@ func (s *Store) Copy(ctx context.Context, from, to object.Address, o object.Copy
 		in.MetadataDirective = types.MetadataDirectiveReplace
 		in.ContentType, in.ContentEncoding = str(o.Attributes.ContentType), str(o.Attributes.ContentEncoding)
 		in.ContentDisposition, in.ContentLanguage = str(o.Attributes.ContentDisposition), str(o.Attributes.ContentLanguage)
-		in.CacheControl, in.Metadata = str(o.Attributes.CacheControl), o.Attributes.User
+		in.CacheControl, in.Metadata = str(o.Attributes.CacheControl), metadata(o.Attributes)
 	}
 	if o.Tags != nil {
 		in.TaggingDirective, in.Tagging = types.TaggingDirectiveReplace, tagging(o.Tags)

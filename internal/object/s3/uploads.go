@@ -29,7 +29,7 @@ func (s *Store) StartUpload(ctx context.Context, a object.Address, attrs object.
 		Bucket: bucket, Key: key,
 		ContentType: str(attrs.ContentType), ContentEncoding: str(attrs.ContentEncoding),
 		ContentDisposition: str(attrs.ContentDisposition), ContentLanguage: str(attrs.ContentLanguage),
-		CacheControl: str(attrs.CacheControl), Metadata: attrs.User, Tagging: tagging(tags),
+		CacheControl: str(attrs.CacheControl), Metadata: metadata(&attrs), Tagging: tagging(tags),
 	})
 	if err != nil {
 		return object.Upload{}, failed("start upload", object.ErrNoBucket, err)

@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"cmp"
+
+	"github.com/outcrop-dev/outcrop/internal/agent/plan"
+	"github.com/outcrop-dev/outcrop/internal/agent/turn/contract"
+	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
+	"github.com/outcrop-dev/outcrop/internal/apierr"
+)
+
+// InlinePrompts are the prompts of an inline agent: the built-in ones with what the
+// request changes.
+func InlinePrompts(o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (parser string, prompts []plan.Prompt, err error) {
+	prompts = contract.Defaults(c)
+	if o == nil {
+		return "", prompts, nil
+	}
+	refuse := func(format string, args ...any) error { return apierr.New(apierr.Validation, format, args...) }
+	parser, used := orZero(o.OverrideLambda), false
+	for i := range o.PromptConfigurations {
+		in := &o.PromptConfigurations[i]
+		var p *plan.Prompt
+		for j := range prompts {
+			if prompts[j].Step == plan.Step(in.PromptType) {
+				p = &prompts[j]
+			}
+		}
+		if p == nil {
+			return "", nil, refuse("The agent has no prompt of the type %s.", in.PromptType)
+		}
+		if in.PromptState != "" {
+			p.Enabled = in.PromptState == runtime.PromptStateEnabled
+		}
+		p.Model, p.Fields = orZero(in.FoundationModel), in.AdditionalModelRequestFields
+		if in.ParserMode == runtime.CreationModeOverridden {
+			if parser == "" {
+				return "", nil, refuse("The parserMode of %s is OVERRIDDEN, but there is no overrideLambda.", in.PromptType)
+			}
+			p.Parser, used = plan.Overridden, true
+		}
+		if in.PromptCreationMode != runtime.CreationModeOverridden {
+			continue
+		}
+		p.Creation, p.Template = plan.Overridden, cmp.Or(orZero(in.BasePromptTemplate), p.Template)
+		if f := in.InferenceConfiguration; f != nil {
+			p.Inference = plan.Inference{TopK: f.TopK, MaxTokens: f.MaximumLength, Stop: f.StopSequences}
+			if f.Temperature != nil {
+				p.Inference.Temperature = new(float32(*f.Temperature))
+			}
+			if f.TopP != nil {
+				p.Inference.TopP = new(float32(*f.TopP))
+			}
+		}
+	}
+	if parser != "" && !used {
+		return "", nil, refuse("There is an overrideLambda, but no prompt has the parserMode OVERRIDDEN.")
+	}
+	return parser, prompts, nil
+}
