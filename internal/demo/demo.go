@@ -18,8 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -43,8 +41,7 @@ type demo struct {
 	agents  *bedrockagent.Client
 
 	agentRuntime *bedrockagentruntime.Client
-	iam          *iam.Client
-	lambda       *lambda.Client
+	aws          aws.Config
 }
 
 // Run does the steps in order and returns the first failure, named after its step.
@@ -58,7 +55,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	d := &demo{
 		Config: c, control: bedrock.NewFromConfig(cfg), runtime: bedrockruntime.NewFromConfig(cfg), agents: bedrockagent.NewFromConfig(cfg),
-		agentRuntime: bedrockagentruntime.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), lambda: lambda.NewFromConfig(cfg),
+		agentRuntime: bedrockagentruntime.NewFromConfig(cfg), aws: cfg,
 	}
 	for i, s := range []struct {
 		name string
