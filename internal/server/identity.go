@@ -29,8 +29,25 @@ func (k keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
 	}, nil
 }
 
+// bearerTypes are the values of bedrock:BearerTokenType.
+var bearerTypes = map[sigv4.Form]string{sigv4.FormShortTerm: "SHORT_TERM", sigv4.FormLongTerm: "LONG_TERM"}
+
 // signatures authenticates by signature or bearer key.
-type signatures struct{ verifier *sigv4.Verifier }
+type signatures struct {
+	verifier *sigv4.Verifier
+	used     func(accessKeyID, service, region string) // told of each key that signed; nil: nobody
+}
+
+// identity is who a verified signature shows.
+func (s signatures) identity(res *sigv4.Result) gateway.Identity {
+	if s.used != nil && !res.Temporary && !res.Form.Bearer() {
+		s.used(res.AccessKeyID, res.Service, res.Region)
+	}
+	id := identityOf(res.Principal.(*iam.Principal))
+	id.Region, id.Service, id.BodyHash = res.Region, res.Service, res.Payload
+	id.Bearer, id.BearerType = res.Form.Bearer(), bearerTypes[res.Form]
+	return id
+}
 
 func (s signatures) Authenticate(r *http.Request, body []byte, events bool) (gateway.Identity, error) {
 	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body, Unread: events})
@@ -40,8 +57,7 @@ func (s signatures) Authenticate(r *http.Request, body []byte, events bool) (gat
 	if res.AWSChunked() {
 		return gateway.Identity{}, apierr.New(apierr.Validation, "Bodies in aws-chunked encoding are not accepted by this service.")
 	}
-	id := identityOf(res.Principal.(*iam.Principal))
-	id.Region, id.Service, id.BodyHash, id.Bearer = res.Region, res.Service, res.Payload, res.Form.Bearer()
+	id := s.identity(&res)
 	if events && !id.Bearer {
 		if id.Events, err = res.Events(); err != nil {
 			return gateway.Identity{}, apierr.Wrap(apierr.InvalidSignature, err, "The events of this request must be signed one by one.")
@@ -57,9 +73,7 @@ func (s signatures) AuthenticateStream(r *http.Request) (gateway.Identity, io.Re
 	if err != nil {
 		return gateway.Identity{}, nil, err
 	}
-	id := identityOf(res.Principal.(*iam.Principal))
-	id.Region, id.Service, id.BodyHash, id.Bearer = res.Region, res.Service, res.Payload, res.Form.Bearer()
-	return id, res.Body(r.Body), nil
+	return s.identity(&res), res.Body(r.Body), nil
 }
 
 // everybody takes every request for the administrator's: --auth off. The Region
@@ -95,22 +109,55 @@ func (p permissions) Unrestricted(caller any) bool {
 }
 
 func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
-	question := iam.Question{Principal: q.Caller.(*iam.Principal), Action: q.Action, Keys: q.Conditions}
-	if !q.Every && len(q.Resources) > 1 {
-		return p.identity.AllowOne(&question, q.Resources)
+	question := iam.Question{Principal: q.Caller.(*iam.Principal), Action: q.Action}
+	if q.Every || len(q.Resources) == 1 {
+		for _, arn := range q.Resources {
+			if err := p.about(ctx, &question, arn, q.Conditions); err != nil {
+				return err
+			}
+			if err := p.identity.Allow(&question); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	for _, arn := range q.Resources {
-		question.Resource = arn
-		keys, err := p.resourceTags(ctx, arn, q.Conditions)
-		if err != nil {
+	// Names of one thing: what has tags has them under the name that is its own.
+	questions := make([]iam.Question, len(q.Resources))
+	for i, arn := range q.Resources {
+		questions[i] = question
+		if err := p.about(ctx, &questions[i], arn, q.Conditions); err != nil {
 			return err
 		}
-		question.Keys = keys
-		if err := p.identity.Allow(&question); err != nil {
-			return err
+	}
+	return p.identity.AllowOne(questions)
+}
+
+// about makes the question one about a resource. Where an action has no resource type
+// Bedrock's refusals name none, those of other services a star.
+func (p permissions) about(ctx context.Context, q *iam.Question, arn string, conditions map[string][]string) (err error) {
+	if q.Resource = arn; arn == "*" && strings.HasPrefix(q.Action, "bedrock:") {
+		q.Resource = ""
+	}
+	q.Keys, err = p.resourceTags(ctx, arn, conditions)
+	return err
+}
+
+// gate is permissions for the wire, where requests name resources as they like: a
+// policy speaks of ARNs with IDs, and a name must not lead around it.
+type gate struct {
+	permissions
+
+	canonical func(ctx context.Context, arn string) string
+}
+
+// Authorize asks about the ARNs that the named resources truly have.
+func (g gate) Authorize(ctx context.Context, q *gateway.Permission) error {
+	for i, arn := range q.Resources {
+		if strings.HasPrefix(arn, "arn:") {
+			q.Resources[i] = g.canonical(ctx, arn)
 		}
 	}
-	return nil
+	return g.permissions.Authorize(ctx, q)
 }
 
 // resourceTags adds the tags of a resource to the condition keys.

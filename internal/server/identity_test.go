@@ -55,7 +55,7 @@ func identityServer(t *testing.T) (*iam.Identity, *httptest.Server) {
 	}
 	h := gateway.New(gateway.Config{
 		Desks:         []gateway.Desk{{Service: &bedrockruntime.Service, API: echo{}}, {Service: &bedrockagent.Service, API: bedrockagent.Unimplemented{}}},
-		Authenticator: signatures{v}, Authorizer: permissions{identity: identity},
+		Authenticator: signatures{verifier: v}, Authorizer: permissions{identity: identity},
 	})
 	srv := httptest.NewUnstartedServer(h)
 	srv.EnableHTTP2 = true

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outcrop-dev/outcrop/internal/agent/build"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/clock"
 	"github.com/outcrop-dev/outcrop/internal/config"
@@ -30,6 +31,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/metric"
 	"github.com/outcrop-dev/outcrop/internal/quota"
 	"github.com/outcrop-dev/outcrop/internal/service"
+	"github.com/outcrop-dev/outcrop/internal/session"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/tag"
@@ -58,6 +60,7 @@ type Server struct {
 	account    account
 	functions  functions
 	sessions   *conversation.Sessions // of agents
+	kept       *session.Sessions      // of the Sessions API
 	engine     engine.Engine
 	catalog    *catalog.Catalog
 	throughput *throughput.ProvisionedModels
@@ -228,6 +231,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		return err
 	}
 	runtime := inference.New(inference.Config{Engine: s.engine, Resolver: s.catalog, Families: families(), Log: s.log})
+	agents, kept := s.makeAgents(), s.makeKept()
 	desks := []gateway.Desk{
 		{Service: service.Models[0].Service, API: &service.Bedrock{
 			FoundationModels: &catalog.FoundationModels{Catalog: s.catalog}, ModelAccess: &catalog.ModelAccess{Catalog: s.catalog},
@@ -236,8 +240,14 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 			ModelTags:         tag.New(tag.Config{Store: s.store, Owners: owners(s.catalog, s.throughput)}),
 		}},
 		{Service: service.Models[1].Service, API: &service.BedrockRuntime{Runtime: runtime}},
-		{Service: service.Models[2].Service, API: &service.BedrockAgent{}},
-		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{Runtime: s.makeTurns(runtime, noAgents{})}},
+		{Service: service.Models[2].Service, API: &service.BedrockAgent{
+			Agents: &build.Agents{Room: agents}, ActionGroups: &build.ActionGroups{Room: agents}, AgentAliases: &build.AgentAliases{Room: agents},
+			AgentKnowledgeBases: &build.AgentKnowledgeBases{Room: agents}, AgentCollaborators: &build.AgentCollaborators{Room: agents},
+			AgentTags: tag.NewAgent(tag.Config{Store: s.store, Owners: agentOwners(agents)}),
+		}},
+		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{
+			Runtime: s.makeTurns(runtime, agents), Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
+		}},
 	}
 	for _, d := range desks {
 		if room := service.Missing(d.API); room != "" {
@@ -245,7 +255,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		}
 	}
 	base := gateway.Config{
-		Desks: desks, Authenticator: auth, Authorizer: permissions{s.identity, s.store}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
+		Desks: desks, Authenticator: auth, Authorizer: gate{permissions{s.identity, s.store}, s.throughput.Canonical}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
 		Region: s.cfg.Region, MaxBody: s.cfg.MaxBody,
 		Observers: []func(*gateway.Observation){logRequest(s.log), countRequests(reg)},
 		Pages:     s.pages(reg.Handler()),
@@ -326,7 +336,7 @@ func (s *Server) authenticator() (gateway.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return signatures{v}, nil
+	return signatures{v, s.identity.Used}, nil
 }
 
 func (s *Server) endpoint(a net.Addr, tls bool) string {
@@ -374,6 +384,7 @@ func (s *Server) Run(ctx context.Context, ready func(*Connection)) error {
 	g.Go(func() error { return s.account.keys.Run(background) })
 	g.Go(func() error { return s.account.secrets.Run(background) })
 	g.Go(func() error { return s.account.logs.Run(background) })
+	g.Go(func() error { return s.kept.Run(background) })
 	// Nobody asks when a session has expired: the house reads what it said.
 	g.Go(func() error { return s.sessions.Run(kms.As(background, kms.Asking{House: true})) })
 	// Nobody asks when a job goes on: it opens its own records.

@@ -41,23 +41,6 @@ func (s *Server) makeTurns(models *inference.Runtime, built agentParts) *agent.R
 	return agent.NewRuntime(agent.RuntimeConfig{Aliases: built, Definitions: inlineAgents{}, Runner: runner, Sessions: s.sessions, Log: s.log})
 }
 
-// noAgents stands for the build time of agents until it is there: no agent exists.
-type noAgents struct{}
-
-var _ agentParts = noAgents{}
-
-// Invocable implements agent.Aliases.
-func (noAgents) Invocable(context.Context, string, string) (*turn.Alias, error) {
-	return nil, noAgent()
-}
-
-// Alias implements turn.Plans.
-func (noAgents) Alias(context.Context, string) (*turn.Alias, error) { return nil, noAgent() }
-
-func noAgent() error {
-	return apierr.New(apierr.ResourceNotFound, "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier.")
-}
-
 // inlineAgents reads the agents that come with requests. The schemas of APIs are read
 // with the build time of agents.
 type inlineAgents struct{}

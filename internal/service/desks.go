@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/outcrop-dev/outcrop/internal/agent"
+	"github.com/outcrop-dev/outcrop/internal/agent/build"
 	"github.com/outcrop-dev/outcrop/internal/api"
 	"github.com/outcrop-dev/outcrop/internal/api/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
@@ -11,6 +12,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/inference"
+	"github.com/outcrop-dev/outcrop/internal/session"
 	"github.com/outcrop-dev/outcrop/internal/tag"
 	"github.com/outcrop-dev/outcrop/internal/throughput"
 )
@@ -33,12 +35,20 @@ type BedrockRuntime struct {
 
 // BedrockAgent is the build time of agents and knowledge bases.
 type BedrockAgent struct {
+	*build.Agents
+	*build.ActionGroups
+	*build.AgentAliases
+	*build.AgentKnowledgeBases
+	*build.AgentCollaborators
+	*tag.AgentTags
 	unbuiltBedrockAgent
 }
 
 // BedrockAgentRuntime runs agents and queries knowledge bases.
 type BedrockAgentRuntime struct {
 	*agent.Runtime
+	*session.Sessions
+	*tag.SessionTags
 	unbuiltBedrockAgentRuntime
 }
 
