@@ -3,6 +3,8 @@ package agent
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync"
@@ -91,7 +93,7 @@ func (rt *Runtime) invoke(ctx context.Context, in *invocation) error {
 		return rt.end(ctx, k, in)
 	}
 	o := conversation.Opening{
-		Key: k, KeyARN: p.Key, TTL: p.IdleTTL.Duration(), Memory: in.MemoryID, Request: "text " + in.Text, Call: at.Attempt,
+		Key: k, KeyARN: p.Key, TTL: p.IdleTTL.Duration(), Memory: in.MemoryID, Request: asked(in.Text), Call: at.Attempt,
 	}
 	if len(in.Results) > 0 {
 		o.Request, o.Once = "invocation "+in.InvocationID, true
@@ -124,6 +126,13 @@ func (rt *Runtime) invoke(ctx context.Context, in *invocation) error {
 		return err
 	}
 	return t.Run(ctx, in.sink)
+}
+
+// asked names a request by what it says without saying it: the name stands in a clear
+// column.
+func asked(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "text " + hex.EncodeToString(sum[:])
 }
 
 // begin begins a turn. A try of the call that is running already waits for it: its

@@ -1,6 +1,9 @@
 package acceptance
 
 import (
+	"bytes"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -51,4 +54,58 @@ func TestProgramsLiveWithAgents(t *testing.T) {
 	if said := program("agents_after.py", left); said != "done" {
 		t.Errorf("the second program said %q", said)
 	}
+}
+
+// What an agent under a customer key says, is told and answers is nowhere in the data
+// folder in plain bytes, write-ahead log included, while the server runs and after.
+func TestAnAgentUnderACustomerKeyCannotBeRead(t *testing.T) {
+	py, err := outcroptest.Python()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := outcroptest.Launch(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), py, filepath.Join("testdata", "agents_key.py"))
+	cmd.Env = append(s.Home(t), "AWS_MAX_ATTEMPTS=1")
+	out, err := cmd.CombinedOutput()
+	running := search(t, s.Data, "zebra-crossing", "secret-agent")
+	s.Stop()
+	if err != nil || strings.TrimSpace(string(out)) != "done" {
+		t.Fatalf("%v\n%s\nlog of the server:\n%s", err, out, s.Log())
+	}
+	for when, found := range map[string]map[string][]string{"running": running, "stopped": search(t, s.Data, "zebra-crossing", "secret-agent")} {
+		if files := found["zebra-crossing"]; len(files) > 0 {
+			t.Errorf("%s: plain text of the agent stands in %s", when, strings.Join(files, ", "))
+		}
+		if len(found["secret-agent"]) == 0 {
+			t.Errorf("%s: the search does not even find the agent's name, a clear column", when)
+		}
+	}
+}
+
+// search returns the files below dir that hold each of the words.
+func search(t *testing.T, dir string, words ...string) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, w := range words {
+			if bytes.Contains(b, []byte(w)) {
+				found[w] = append(found[w], path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -223,4 +223,3 @@ func (r AgentCollaborators) DisassociateAgentCollaborator(ctx context.Context, i
 	}
 	return &api.DisassociateAgentCollaboratorOutput{}, nil
 }
-
