@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
+	"github.com/outcrop-dev/outcrop/internal/agent/schema"
 	"github.com/outcrop-dev/outcrop/internal/agent/turn"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
@@ -181,8 +180,9 @@ func (d *definition) group(ctx context.Context, g *runtime.AgentActionGroup) (*p
 	case (g.ApiSchema == nil) == (g.FunctionSchema == nil):
 		return nil, refuse("provide either apiSchema or functionSchema.")
 	case g.FunctionSchema != nil:
-		for i := range g.FunctionSchema.Functions {
-			out.Actions = append(out.Actions, action(&g.FunctionSchema.Functions[i]))
+		var err error
+		if out.Actions, err = schema.RuntimeFunctions(g.ActionGroupName, g.FunctionSchema); err != nil {
+			return nil, err
 		}
 	default:
 		var err error
@@ -191,17 +191,6 @@ func (d *definition) group(ctx context.Context, g *runtime.AgentActionGroup) (*p
 		}
 	}
 	return out, nil
-}
-
-// action is a function of a function schema; its parameters stand in the order of
-// their names, so that equal requests make equal prompts.
-func action(f *runtime.FunctionDefinition) plan.Action {
-	a := plan.Action{Function: f.Name, Description: orZero(f.Description), Confirm: f.RequireConfirmation == runtime.RequireConfirmationEnabled}
-	for _, name := range slices.Sorted(maps.Keys(f.Parameters)) {
-		p := f.Parameters[name]
-		a.Parameters = append(a.Parameters, plan.Parameter{Name: name, Type: string(p.Type), Description: orZero(p.Description), Required: orZero(p.Required)})
-	}
-	return a
 }
 
 // inlineSink writes the events of InvokeInlineAgent.

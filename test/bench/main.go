@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -34,11 +35,15 @@ func main() {
 	bin := flag.String("bin", "bin/outcrop", "server to measure")
 	seconds := flag.Int("seconds", 5, "length of each load")
 	out := flag.String("write", "", "also write the table to this file")
+	only := flag.String("only", "", "gateway, account or agents: measure one part, for work on it")
 	flag.Parse()
 	if *stub {
 		log.Fatal(serveStub())
 	}
-	table, err := measure(*bin, time.Duration(*seconds)*time.Second)
+	if *only != "" && *out != "" {
+		log.Fatal("bench: -write takes the whole table, so -only cannot be with it")
+	}
+	table, err := measure(*bin, time.Duration(*seconds)*time.Second, *only)
 	if table != "" {
 		fmt.Print(table)
 	}
@@ -52,19 +57,56 @@ func main() {
 	}
 }
 
-func measure(bin string, length time.Duration) (string, error) {
+func measure(bin string, length time.Duration, only string) (string, error) {
 	engine, stopEngine, err := startStub()
 	if err != nil {
 		return "", err
 	}
 	defer stopEngine()
+	var gateway, account, agents table
+	if only == "" || only == "gateway" {
+		if err := measureGateway(&gateway, bin, engine, length); err != nil {
+			return "", err
+		}
+	}
+	if only == "" || only == "account" {
+		if err := measureAccount(&account, bin, engine, length); err != nil {
+			return "", err
+		}
+	}
+	if only == "" || only == "agents" {
+		if err := measureAgents(&agents, bin); err != nil {
+			return "", err
+		}
+	}
+	return markdown(&gateway, &account, &agents), errors.Join(gateway.err(), account.err(), agents.err())
+}
+
+// measureAccount is what a program's account costs: permissions, S3, Lambda.
+func measureAccount(t *table, bin, engine string, length time.Duration) error {
+	if err := measureDecisions(t); err != nil {
+		return err
+	}
 	s, err := startServer(bin, engine)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer s.stop()
+	if err := measureS3(t, s, length); err != nil {
+		return err
+	}
+	if err := measureLambda(t, s); err != nil {
+		return err
+	}
+	return s.stop()
+}
 
-	var t table
+func measureGateway(t *table, bin, engine string, length time.Duration) error {
+	s, err := startServer(bin, engine)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
 	raw := func(n int, stream bool) [][]byte { return rawRequests(engine, n, stream) }
 	signed := func(n int, stream bool) ([][]byte, error) { return s.requests(n, stream) }
 
@@ -72,7 +114,7 @@ func measure(bin string, length time.Duration) (string, error) {
 	rawOne := drive(engine, raw(3000, false), 1, length)
 	reqs, err := signed(3000, false)
 	if err != nil {
-		return "", err
+		return err
 	}
 	viaOne := drive(s.addr, reqs, 1, length)
 	t.row("Converse, 1 client, p50", ms(rawOne.p50()), ms(viaOne.p50()), "added "+ms(viaOne.p50()-rawOne.p50()), "≤ 0.25 ms added", viaOne.p50()-rawOne.p50() <= 250*time.Microsecond)
@@ -82,7 +124,7 @@ func measure(bin string, length time.Duration) (string, error) {
 	n := int(length.Seconds() * 30_000)
 	rawMany := drive(engine, raw(n, false), 32, length)
 	if reqs, err = signed(n, false); err != nil {
-		return "", err
+		return err
 	}
 	viaMany := drive(s.addr, reqs, 32, length)
 	t.row("Converse, 32 clients", rate(rawMany), rate(viaMany), fmt.Sprintf("%.0f %%", 100*viaMany.perSecond()/rawMany.perSecond()), "≥ 10 000/s", viaMany.perSecond() >= 10_000)
@@ -91,7 +133,7 @@ func measure(bin string, length time.Duration) (string, error) {
 	// Streams: the first token, and the pace of a paced engine.
 	rawStream := drive(engine, raw(40, true), 1, time.Minute)
 	if reqs, err = signed(40, true); err != nil {
-		return "", err
+		return err
 	}
 	viaStream := drive(s.addr, reqs, 1, time.Minute)
 	added := viaStream.first() - rawStream.first()
@@ -104,12 +146,12 @@ func measure(bin string, length time.Duration) (string, error) {
 	t.row("requests that failed", "", strconv.Itoa(failed), "", "0", failed == 0)
 	counted, err := s.counted()
 	if err != nil {
-		return "", err
+		return err
 	}
 	t.row("requests sent, and counted by /metrics", strconv.Itoa(sent), strconv.Itoa(counted), "", "equal", sent == counted)
 	t.row("resident memory after the load", "", mib(s.rss()), "", "", true)
 	if err := s.stop(); err != nil {
-		return "", err
+		return err
 	}
 	logged := bytes.Count(s.log.Bytes(), []byte("msg=request"))
 	t.row("requests in the log", strconv.Itoa(sent), strconv.Itoa(logged), "", "equal", sent == logged)
@@ -119,7 +161,7 @@ func measure(bin string, length time.Duration) (string, error) {
 	for range 7 {
 		q, err := startServer(bin, engine)
 		if err != nil {
-			return "", err
+			return err
 		}
 		ready = append(ready, q.ready)
 		if len(ready) == 7 {
@@ -127,14 +169,14 @@ func measure(bin string, length time.Duration) (string, error) {
 			t.row("memory at rest", "", mib(q.rss()), "", "< 60 MB", q.rss() < 60<<20)
 		}
 		if err := q.stop(); err != nil {
-			return "", err
+			return err
 		}
 	}
 	t.row("start to ready (median of 7)", "", ms(median(ready)), "", "< 300 ms", median(ready) < 300*time.Millisecond)
 	if st, err := os.Stat(bin); err == nil {
 		t.row("binary", "", mib(st.Size()), "", "< 80 MB", st.Size() < 80<<20)
 	}
-	return t.markdown(), t.err()
+	return nil
 }
 
 // server is an outcrop process under test.
@@ -150,13 +192,16 @@ type server struct {
 	finished bool
 }
 
-func startServer(bin, engine string) (*server, error) {
+func startServer(bin, engine string, more ...string) (*server, error) {
 	data, err := os.MkdirTemp("", "outcrop-bench-")
 	if err != nil {
 		return nil, err
 	}
 	s := &server{data: data, done: make(chan error, 1)}
-	s.cmd = exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--data", data, "--engine", "http://"+engine, "--grace", "5s")
+	if !strings.HasPrefix(engine, "script:") {
+		engine = "http://" + engine
+	}
+	s.cmd = exec.Command(bin, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data, "--engine", engine, "--grace", "5s"}, more...)...)
 	s.cmd.Stderr = &s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -242,19 +287,7 @@ func (s *server) counted() (int, error) {
 	return int(n), nil
 }
 
-func (s *server) rss() int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for l := range strings.Lines(string(b)) {
-		if f := strings.Fields(l); len(f) == 3 && f[0] == "VmRSS:" {
-			n, _ := strconv.ParseInt(f[1], 10, 64)
-			return n << 10
-		}
-	}
-	return 0
-}
+func (s *server) rss() int64 { return s.memory("VmRSS:") }
 
 func startStub() (addr string, stop func(), err error) {
 	self, err := os.Executable()
@@ -295,16 +328,29 @@ func (t *table) row(what, raw, via, compared, bar string, met bool) {
 	t.rows = append(t.rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", what, raw, via, compared, bar, state))
 }
 
-func (t *table) markdown() string {
+// markdown is the page of both tables.
+func markdown(gateway, account, agents *table) string {
 	cpu := "?"
 	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if m := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(b); m != nil {
 			cpu = string(m[1])
 		}
 	}
-	return fmt.Sprintf("# Benchmarks\n\nWritten by `make bench` on %s: %d cores (%s), %s. Load generator, stub engine and server share the cores;\nsignatures, identity, request log and metrics are on. The first column is the stub engine alone, in the same run.\n\n"+
-		"| what | engine alone | through Outcrop | compared | bar | |\n|---|---|---|---|---|---|\n%s\n",
-		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), cpu, runtime.Version(), strings.Join(t.rows, "\n"))
+	page := fmt.Sprintf("# Benchmarks\n\nWritten by `make bench` on %s: %d cores (%s), %s. Load generator, stub engine and server share the cores;\nsignatures, identity, request log and metrics are on.\n",
+		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), cpu, runtime.Version())
+	for _, part := range []struct {
+		about, alone string
+		t            *table
+	}{
+		{"The first column is the stub engine alone, in the same run.", "engine alone", gateway},
+		{"Agents on the script engine, with an HTTP hook in the place of the function: both answer at once.", "alone", agents},
+		{"The account beside Bedrock. The first column is what the machine does without Outcrop, in the same run: its disk, its interpreter.", "alone", account},
+	} {
+		if len(part.t.rows) > 0 {
+			page += fmt.Sprintf("\n%s\n\n| what | %s | through Outcrop | compared | bar | |\n|---|---|---|---|---|---|\n%s\n", part.about, part.alone, strings.Join(part.t.rows, "\n"))
+		}
+	}
+	return page
 }
 
 func (t *table) err() error {

@@ -16,9 +16,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
-// maxSchema is the largest schema that is read from S3, in bytes.
-const maxSchema = 1 << 20
-
 // actions reads what a group can do.
 func (r *Room) actions(ctx context.Context, arn, role string, g *groupRow) ([]plan.Action, error) {
 	switch {
@@ -36,7 +33,7 @@ func (r *Room) actions(ctx context.Context, arn, role string, g *groupRow) ([]pl
 		return nil, invalid("The agent has no agentResourceRoleArn, with whose rights the schema in S3 could be read.")
 	}
 	bucket, key := deref(g.API.S3.S3BucketName), deref(g.API.S3.S3ObjectKey)
-	text, err := r.cfg.Objects.Read(ctx, role, arn, bucket, key, maxSchema)
+	text, err := r.cfg.Objects.Read(ctx, role, arn, bucket, key, schema.MaxDocument)
 	if err != nil {
 		if e, ok := errors.AsType[*apierr.Error](err); ok {
 			return nil, apierr.Wrap(apierr.Validation, err, "The schema of the action group %s could not be read from s3://%s/%s: %s", g.Name, bucket, key, e.Message)

@@ -141,6 +141,9 @@ func failure(err error) error {
 	if r := kms.Refusal(err); r != nil {
 		return r
 	}
+	if _, ok := errors.AsType[*apierr.Error](err); ok {
+		return err // it was worded where it arose
+	}
 	switch {
 	case err == nil:
 		return nil

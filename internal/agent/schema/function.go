@@ -2,10 +2,14 @@ package schema
 
 import (
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
-	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	build "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 )
 
 // Quotas of an action group, AWS's of today.
@@ -14,52 +18,134 @@ const (
 	MaxParameters = 5  // of a function
 )
 
+// Lengths of the wire, in characters.
+const (
+	maxFunctionDescription  = 1200
+	maxParameterDescription = 500
+)
+
+// nameForm is the wire's form of names; it has no two underscores in a row.
+var nameForm = regexp.MustCompile(`^([0-9a-zA-Z][_-]?){1,100}$`)
+
 // Functions reads the functions of a function schema for the action group of a name.
-// Parameters stand in the order of their names: the wire has none. The lengths and
-// characters of names and texts are those of the wire, which the gateway checks. The
-// error is an *apierr.Error: Validation with every problem, or ServiceQuotaExceeded.
-func Functions(group string, s *api.FunctionSchema) ([]plan.Action, error) {
-	p := &problems{}
-	groupName(p, group)
-	if len(s.Functions) == 0 {
-		p.add("functions", "is empty")
-	}
-	seen := map[string]bool{}
-	out := make([]plan.Action, 0, len(s.Functions))
-	for i := range s.Functions {
-		f := &s.Functions[i]
-		at := "functions.[" + clip(f.Name) + "]"
-		if seen[f.Name] {
-			p.add(at, "is repeated")
-		}
-		seen[f.Name] = true
-		a := plan.Action{Function: f.Name, Confirm: confirmation(p, at+".requireConfirmation", string(f.RequireConfirmation))}
-		if f.Description != nil {
-			a.Description = *f.Description
-		}
-		for _, name := range slices.Sorted(maps.Keys(f.Parameters)) {
-			in := f.Parameters[name]
-			if !kinds[string(in.Type)] || in.Type == "object" {
-				p.add(at+".parameters."+clip(name)+".type", "is %s, not one of array, boolean, integer, number, string", quoted(string(in.Type)))
+// Parameters stand in the order of their names: the wire has none. The error is an
+// *apierr.Error: Validation with every problem, or ServiceQuotaExceeded.
+func Functions(group string, s *build.FunctionSchema) ([]plan.Action, error) {
+	f := newFunctions(group)
+	if s != nil {
+		for i := range s.Functions {
+			from := &s.Functions[i]
+			f.function(from.Name, from.Description, string(from.RequireConfirmation))
+			for _, name := range slices.Sorted(maps.Keys(from.Parameters)) {
+				p := from.Parameters[name]
+				f.parameter(name, string(p.Type), p.Description, p.Required)
 			}
-			param := plan.Parameter{Name: name, Type: string(in.Type), Required: in.Required != nil && *in.Required}
-			if in.Description != nil {
-				param.Description = *in.Description
-			}
-			a.Parameters = append(a.Parameters, param)
 		}
-		out = append(out, a)
 	}
-	if err := p.functions(group); err != nil {
+	return f.end()
+}
+
+// RuntimeFunctions is Functions for the action groups of inline agents.
+func RuntimeFunctions(group string, s *runtime.FunctionSchema) ([]plan.Action, error) {
+	f := newFunctions(group)
+	if s != nil {
+		for i := range s.Functions {
+			from := &s.Functions[i]
+			f.function(from.Name, from.Description, string(from.RequireConfirmation))
+			for _, name := range slices.Sorted(maps.Keys(from.Parameters)) {
+				p := from.Parameters[name]
+				f.parameter(name, string(p.Type), p.Description, p.Required)
+			}
+		}
+	}
+	return f.end()
+}
+
+// functions gathers those of a group.
+type functions struct {
+	problems
+	group string
+	out   []plan.Action
+	names map[string]bool
+	at    string // of the last function
+}
+
+func newFunctions(group string) *functions {
+	f := &functions{group: group, names: map[string]bool{}}
+	groupName(&f.problems, group)
+	return f
+}
+
+func (f *functions) function(name string, description *string, confirm string) {
+	a := plan.Action{Function: name}
+	if description != nil {
+		a.Description = *description
+	}
+	f.at = "functions.[" + clip(name) + "]"
+	if name == "" {
+		f.at = "functions.[" + index(len(f.out)) + "]"
+	}
+	f.name(f.at+".name", name)
+	if name != "" && f.names[name] {
+		f.add(f.at+".name", "is repeated")
+	}
+	f.names[name] = true
+	f.length(f.at+".description", a.Description, maxFunctionDescription)
+	a.Confirm = confirmation(&f.problems, f.at+".requireConfirmation", confirm)
+	f.out = append(f.out, a)
+}
+
+// parameter adds one to the last function.
+func (f *functions) parameter(name, kind string, description *string, required *bool) {
+	p := plan.Parameter{Name: name, Type: kind, Required: required != nil && *required}
+	if description != nil {
+		p.Description = *description
+	}
+	at := f.at + ".parameters." + clip(name)
+	f.name(at, name)
+	switch {
+	case kind == "":
+		f.add(at+".type", "is missing")
+	case !kinds[kind] || kind == "object":
+		f.add(at+".type", "is %s, not one of array, boolean, integer, number, string", quoted(kind))
+	}
+	f.length(at+".description", p.Description, maxParameterDescription)
+	a := &f.out[len(f.out)-1]
+	a.Parameters = append(a.Parameters, p)
+}
+
+func (f *functions) name(at, name string) {
+	switch {
+	case name == "":
+		f.add(at, "is missing")
+	case strings.Contains(name, "__"):
+		f.add(at, "contains `__`")
+	case !nameForm.MatchString(name):
+		f.add(at, "is not a name of letters and digits, each with a single `_` or `-` behind it at most")
+	}
+}
+
+func (f *functions) length(at, text string, most int) {
+	if utf8.RuneCountInString(text) > most {
+		f.add(at, "is longer than %d characters", most)
+	}
+}
+
+// end answers the actions, or all that is wrong with them.
+func (f *functions) end() ([]plan.Action, error) {
+	if len(f.out) == 0 {
+		f.add("functions", "is missing")
+	}
+	if err := f.functions(f.group); err != nil {
 		return nil, err
 	}
-	if len(out) > MaxOperations {
-		return nil, tooMany("functions", "the action group "+group, len(out), MaxOperations)
+	if n := len(f.out); n > MaxOperations {
+		return nil, tooMany("functions", "the action group "+f.group, n, MaxOperations)
 	}
-	for i := range out {
-		if n := len(out[i].Parameters); n > MaxParameters {
-			return nil, tooMany("parameters", "the function "+out[i].Function, n, MaxParameters)
+	for i := range f.out {
+		if n := len(f.out[i].Parameters); n > MaxParameters {
+			return nil, tooMany("parameters", "the function "+f.out[i].Function, n, MaxParameters)
 		}
 	}
-	return out, nil
+	return f.out, nil
 }

@@ -85,7 +85,7 @@ func TestFunctionsHaveQuotas(t *testing.T) {
 	for i := range MaxOperations {
 		many.Functions = append(many.Functions, runtime.FunctionDefinition{Name: "f" + index(i), Parameters: map[string]runtime.ParameterDetail{}})
 	}
-	for i := range MaxFunctionParameters {
+	for i := range MaxParameters {
 		many.Functions[0].Parameters["p"+index(i)] = runtime.ParameterDetail{Type: runtime.ParameterTypeString}
 	}
 	if _, err := RuntimeFunctions("g", many); err != nil {

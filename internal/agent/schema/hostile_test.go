@@ -29,7 +29,7 @@ func TestHostileDocumentsAreRefused(t *testing.T) {
 		grown += fmt.Sprintf(`,"S%d":{"type":"object","properties":{"a":{"$ref":"#/components/schemas/S%d"},"b":{"$ref":"#/components/schemas/S%d"}}}`, i, i+1, i+1)
 	}
 	for name, c := range map[string]struct{ doc, want string }{
-		"too large":           {strings.Repeat(" ", MaxDocument+1), "larger than"},
+		"too large":           {strings.Repeat(" ", MaxDocument+1), "longer than"},
 		"deep json lists":     {`{"a":` + full("[")[:MaxDocument-9], "nested more than"},
 		"deep json objects":   {full(`{"a":`), "nested more than"},
 		"deep yaml lists":     {full("["), "nested more than"},

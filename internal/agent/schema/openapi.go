@@ -328,6 +328,9 @@ func (w *walk) media(v any, at string) (name string, media *object, where string
 				continue
 			}
 			where = at + "." + quoted(key)
+			if !strings.Contains(key, "/") {
+				w.add(where, "is no media type")
+			}
 			media, ok := content.vals[key].(*object)
 			if !ok {
 				w.add(where, "is not of type `object`")

@@ -167,6 +167,7 @@ func TestProblemsAreNamed(t *testing.T) {
 		"body on delete":           {operation("/x", "delete", body(`{}`), ""), "attribute paths.'/x'(delete).requestBody is not supported for DELETE"},
 		"body without content":     {operation("/x", "post", `,"requestBody":{}`, ""), "attribute paths.'/x'(post).requestBody.content is missing"},
 		"body without media":       {operation("/x", "post", `,"requestBody":{"content":{}}`, ""), "attribute paths.'/x'(post).requestBody.content has no media type"},
+		"body of no type":          {operation("/x", "post", `,"requestBody":{"content":{"":{"schema":{"properties":{"a":{"type":"string"}}}}}}`, ""), "attribute paths.'/x'(post).requestBody.content.'' is no media type"},
 		"body without schema":      {operation("/x", "post", `,"requestBody":{"content":{"application/json":{}}}`, ""), inBody + " is missing"},
 		"body without properties":  {operation("/x", "post", body(`{"type":"object"}`), ""), inBody + ".properties is missing"},
 		"body is a list":           {operation("/x", "post", body(`{"type":"array","items":{"type":"string"}}`), ""), inBody + ".type is 'array'; the body of an action is an object"},
@@ -247,7 +248,9 @@ func TestTheFormOfADocumentIsTaken(t *testing.T) {
 		"null is left out": {operation("/x", "post", body(`{"properties":{"a":{"anyOf":[{"type":"string"},{"type":"null"}]},"b":{"type":["integer","null"]}}}`), ""),
 			inPost(plan.Parameter{Name: "a", Type: "string"}, plan.Parameter{Name: "b", Type: "integer"})},
 		"read-only is left out": {operation("/x", "post", body(`{"properties":{"id":{"type":"string","readOnly":true},"a":{"type":"string"}},"required":["id","a"]}`), ""), inPost(plan.Parameter{Name: "a", Type: "string", Required: true})},
-		"big numbers stay":      {operation("/x", "post", body(`{"properties":{"a":{"type":"integer","maximum":9007199254740993}}}`), ""), inPost(plan.Parameter{Name: "a", Type: "integer", Schema: json.RawMessage(`{"type":"integer","maximum":9007199254740993}`)})},
+		"read-only in a member": {operation("/x", "post", body(`{"properties":{"o":{"type":"object","required":["id"],"properties":{"id":{"type":"string","readOnly":true},"a":{"type":"string"}}}}}`), ""),
+			inPost(plan.Parameter{Name: "o", Type: "object", Schema: json.RawMessage(`{"type":"object","properties":{"a":{"type":"string"}}}`)})},
+		"big numbers stay": {operation("/x", "post", body(`{"properties":{"a":{"type":"integer","maximum":9007199254740993}}}`), ""), inPost(plan.Parameter{Name: "a", Type: "integer", Schema: json.RawMessage(`{"type":"integer","maximum":9007199254740993}`)})},
 		"yaml anchors and merges": {"openapi: 3.0.0\nx-op: &op\n  description: d\n  responses: &r\n    200: {description: ok}\npaths:\n  /x:\n    get:\n      <<: *op\n      responses: *r\n",
 			with(func(*plan.Action) {})},
 		"an answer that holds itself": {`{"openapi":"3.0.0","paths":{"/x":{"get":{"description":"d","responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/T"}}}}}}}},"components":{"schemas":{"T":{"properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/components/schemas/T"}}}}}}}`,
@@ -264,6 +267,13 @@ func TestTheFormOfADocumentIsTaken(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+func TestAProblemBehindAReferenceIsNamedOnce(t *testing.T) {
+	_, err := OpenAPI("g", []byte(operation("/x", "post", body(`{"properties":{"a":{"$ref":"#/components/schemas/A"},"b":{"$ref":"#/components/schemas/A"}}}`), components(`"A":{"type":"file"}`))))
+	if err == nil || strings.Count(err.Error(), "attribute components.schemas.A.type is 'file'") != 1 {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -2,16 +2,21 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 )
 
-// maxProblems is how many problems an error names.
-const maxProblems = 50
+const (
+	maxProblems = 200 // that an error names
+	maxClip     = 200 // bytes of a stranger's text in it
+)
 
-// problems gathers what is wrong with a document.
+// problems gathers what is wrong with a document, each text once.
 type problems struct {
 	list []string
 	more int
@@ -27,13 +32,16 @@ func (p *problems) add(at, format string, args ...any) {
 	if at != "" {
 		s = "attribute " + at + " " + s
 	}
-	p.list = append(p.list, s)
+	// What a reference leads to is read once for each place that names it.
+	if !slices.Contains(p.list, s) {
+		p.list = append(p.list, s)
+	}
 }
 
 // text is the list of problems, "" when there are none.
 func (p *problems) text() string {
 	if p.more > 0 {
-		return strings.Join(p.list, ", ") + fmt.Sprintf(", and %d more", p.more)
+		return strings.Join(p.list, ", ") + ", and more"
 	}
 	return strings.Join(p.list, ", ")
 }
@@ -45,7 +53,7 @@ func (p *problems) openAPI(group string) error {
 		return nil
 	}
 	return apierr.New(apierr.Validation,
-		"Failed to create OpenAPI 3 model from the JSON/YAML object that you provided for action: %s {APISchemaException=[%s]}", group, p.text())
+		"Failed to create OpenAPI 3 model from the JSON/YAML object that you provided for action: %s {APISchemaException=[%s]}", clip(group), p.text())
 }
 
 // functions is the error of a function schema; nil when nothing is wrong.
@@ -53,17 +61,17 @@ func (p *problems) functions(group string) error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	return apierr.New(apierr.Validation, "The functionSchema of the action group %s is not valid: %s", group, p.text())
+	return apierr.New(apierr.Validation, "The functionSchema of the action group %s is not valid: [%s]", clip(group), p.text())
 }
 
 func tooMany(what, where string, have, most int) error {
-	return apierr.New(apierr.ServiceQuotaExceeded, "There are %d %s in %s; the quota is %d.", have, what, where, most)
+	return apierr.New(apierr.ServiceQuotaExceeded, "There are %d %s in %s; the quota is %d.", have, what, clip(where), most)
 }
 
 // groupName notes a name that the names of tools could not be taken apart with.
 func groupName(p *problems, group string) {
 	if strings.Contains(group, "__") {
-		p.add("", "the name of the action group contains `__`")
+		p.add("actionGroupName", "contains `__`")
 	}
 }
 
@@ -79,13 +87,21 @@ func confirmation(p *problems, at, s string) bool {
 	return false
 }
 
-// clip shortens what a stranger wrote for an error text.
+// clip makes what a stranger wrote fit for an error text.
 func clip(s string) string {
-	const most = 100
-	if len(s) > most {
-		s = s[:most] + "…"
+	if len(s) > maxClip {
+		n := maxClip
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n] + "…"
 	}
-	return strings.ToValidUTF8(s, "�")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 func quoted(s string) string { return "'" + clip(s) + "'" }
@@ -99,10 +115,9 @@ func joined(path []string) string {
 		if i > 0 {
 			b.WriteByte('.')
 		}
-		switch {
-		case strings.HasPrefix(part, "/"):
+		if strings.ContainsAny(part, "/. ") {
 			b.WriteString(quoted(part))
-		default:
+		} else {
 			b.WriteString(clip(part))
 		}
 	}

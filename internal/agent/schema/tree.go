@@ -7,19 +7,20 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 )
 
 // The bounds of a document.
 const (
-	maxText   = 1 << 20 // bytes
-	maxValues = 100_000
+	MaxDocument = 1 << 20 // bytes
+	maxValues   = 100_000
 	// MaxNesting is how deep values may lie in each other, and schemas once references
 	// are written out.
-	MaxNesting = 64
+	MaxNesting = 100
 )
 
 var (
-	errText    = fmt.Errorf("the document is longer than %d bytes", maxText)
+	errText    = fmt.Errorf("the document is longer than %d bytes", MaxDocument)
 	errValues  = fmt.Errorf("the document holds more than %d values", maxValues)
 	errNesting = fmt.Errorf("the document is nested more than %d levels deep", MaxNesting)
 )
@@ -74,16 +75,18 @@ func (o *object) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-
 // read makes a tree of a document, JSON or YAML. Keys that are there twice are
 // problems.
 func read(doc []byte, p *problems) (any, error) {
-	if len(doc) > maxText {
+	if len(doc) > MaxDocument {
 		return nil, errText
 	}
 	doc = bytes.TrimSpace(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf")))
 	if len(doc) == 0 {
 		return nil, errors.New("the document is empty")
+	}
+	if !utf8.Valid(doc) {
+		return nil, errors.New("the document is not UTF-8 text")
 	}
 	if doc[0] != '{' {
 		return readYAML(doc, p)
@@ -91,13 +94,15 @@ func read(doc []byte, p *problems) (any, error) {
 	found := &problems{}
 	v, err := readJSON(doc, found)
 	if err == nil || errors.Is(err, errValues) || errors.Is(err, errNesting) {
-		p.list = append(p.list, found.list...)
+		for _, text := range found.list {
+			p.add("", "%s", text)
+		}
 		return v, err
 	}
 	if v, yamlErr := readYAML(doc, p); yamlErr == nil { // YAML may begin with a brace too
 		return v, nil
 	}
-	return nil, fmt.Errorf("the JSON cannot be read: %w", err)
+	return nil, err
 }
 
 type jsonReader struct {
@@ -111,24 +116,24 @@ func readJSON(doc []byte, p *problems) (any, error) {
 	r := &jsonReader{Decoder: json.NewDecoder(bytes.NewReader(doc)), p: p}
 	r.UseNumber()
 	v, err := r.value()
-	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("it ends too early")
+	if err == nil {
+		if _, more := r.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more after the document")
 		}
-		return nil, err
 	}
-	if _, err := r.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more after the document")
+	if err == nil || errors.Is(err, errValues) || errors.Is(err, errNesting) {
+		return v, err
 	}
-	return v, nil
+	at := min(int(r.InputOffset()), len(doc))
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err, at = errors.New("it ends too early"), len(doc)
+	}
+	return nil, fmt.Errorf("the JSON cannot be read at line %d: %w", 1+bytes.Count(doc[:at], []byte("\n")), err)
 }
 
 func (r *jsonReader) value() (any, error) {
 	if r.values++; r.values > maxValues {
 		return nil, errValues
-	}
-	if len(r.path) > MaxNesting {
-		return nil, errNesting
 	}
 	t, err := r.Token()
 	if err != nil {
@@ -137,6 +142,9 @@ func (r *jsonReader) value() (any, error) {
 	open, ok := t.(json.Delim)
 	if !ok {
 		return t, nil
+	}
+	if len(r.path) >= MaxNesting {
+		return nil, errNesting
 	}
 	r.path = append(r.path, "")
 	var out any

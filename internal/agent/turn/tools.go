@@ -106,7 +106,7 @@ func object(list []plan.Parameter) json.RawMessage {
 	required := []string{}
 	for i := range list {
 		p := &list[i]
-		if p.Required {
+		if p.Required && !slices.Contains(required, p.Name) {
 			required = append(required, p.Name)
 		}
 		schema := map[string]any{}
