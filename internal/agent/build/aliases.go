@@ -97,7 +97,7 @@ func (r *Room) fits(ctx context.Context, model, throughput string) string {
 
 // aim gives an alias the version that a request asks for, making one where it names
 // none, and moves its state.
-func (r *Room) aim(ctx context.Context, tx *store.Tx, c *call.Call, agent *store.Record[agentRow], a *aliasRow, version, throughput, address string, row *packageRow, wrong []problem) error {
+func (r *Room) aim(ctx context.Context, tx *store.Tx, agent *store.Record[agentRow], a *aliasRow, version, throughput, address string, row *packageRow, wrong []problem) error {
 	model := agent.Body.Config.Model
 	a.Making = version == ""
 	if version == "" {
@@ -178,7 +178,7 @@ func (r AgentAliases) CreateAgentAlias(ctx context.Context, in *api.CreateAgentA
 				Name: in.AgentAliasName, Description: deref(in.Description), Token: deref(in.ClientToken),
 				State: state[api.AgentAliasStatus]{Now: aliasStates.Initial(), Since: tx.Now, Then: api.AgentAliasStatusPrepared},
 			}
-			if err := r.aim(ctx, tx, c, agent, &a, version, throughput, address, row, wrong); err != nil {
+			if err := r.aim(ctx, tx, agent, &a, version, throughput, address, row, wrong); err != nil {
 				return nil, err
 			}
 			rec, err := aliases.Create(tx, inside(agent.Key, id), a, store.Columns{Name: a.Name, KeyARN: agent.KeyARN})
@@ -302,7 +302,7 @@ func (r AgentAliases) UpdateAgentAlias(ctx context.Context, in *api.UpdateAgentA
 		a.State = state[api.AgentAliasStatus]{Now: next, Since: tx.Now, Then: api.AgentAliasStatusPrepared}
 		a.Name, a.Description, rec.Name = in.AgentAliasName, deref(in.Description), in.AgentAliasName
 		a.Paused = in.AliasInvocationState == api.AliasInvocationStateRejectInvocations
-		if err := r.aim(ctx, tx, c, agent, a, version, throughput, address, row, wrong); err != nil {
+		if err := r.aim(ctx, tx, agent, a, version, throughput, address, row, wrong); err != nil {
 			return err
 		}
 		if rec, err = aliases.Put(tx, rec); errors.Is(err, store.ErrExists) {

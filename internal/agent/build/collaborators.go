@@ -50,15 +50,15 @@ func (r *Room) checkCollaborator(tx *store.Tx, c *call.Call, supervisor *store.R
 	case agentID == supervisor.ID:
 		return invalidField("agentDescriptor.aliasArn", "An agent cannot be its own collaborator.")
 	}
-	_, key := at(tx.Context(), agentID)
+	key := store.Key{Account: c.Account, Region: c.Region, ID: agentID}
 	if _, err := aliases.Head(tx, inside(key, aliasID)); err != nil {
 		return err
 	}
-	return r.checkCycle(tx, supervisor.ID, key, map[string]bool{})
+	return r.checkCycle(tx, c, supervisor.ID, key, map[string]bool{})
 }
 
 // checkCycle refuses a collaborator that leads, directly or not, its own supervisor.
-func (r *Room) checkCycle(tx *store.Tx, supervisor string, agent store.Key, seen map[string]bool) error {
+func (r *Room) checkCycle(tx *store.Tx, c *call.Call, supervisor string, agent store.Key, seen map[string]bool) error {
 	if seen[agent.ID] {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (r *Room) checkCycle(tx *store.Tx, supervisor string, agent store.Key, seen
 		return err
 	}
 	for i := range list {
-		id, _, ok := splitAlias(call.From(tx.Context()), list[i].Body.Alias)
+		id, _, ok := splitAlias(c, list[i].Body.Alias)
 		if !ok {
 			continue
 		}
@@ -77,7 +77,7 @@ func (r *Room) checkCycle(tx *store.Tx, supervisor string, agent store.Key, seen
 		}
 		next := agent
 		next.ID = id
-		if err := r.checkCycle(tx, supervisor, next, seen); err != nil {
+		if err := r.checkCycle(tx, c, supervisor, next, seen); err != nil {
 			return err
 		}
 	}

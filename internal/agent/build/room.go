@@ -155,7 +155,7 @@ func failure(err error) error {
 		return apierr.Wrap(apierr.Validation, err, "The provided nextToken is invalid. Start again without it.")
 	case errors.Is(err, store.ErrInUse):
 		return apierr.Wrap(apierr.Conflict, err, "The resource is in use by another one. Remove the reference first.")
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy), errors.Is(err, errEdited):
 		return apierr.Wrap(apierr.Conflict, err, "The agent is being changed by another request. Try again.")
 	}
 	return err
