@@ -15,7 +15,7 @@ var neighbours = []target{
 	{"iam", "iam", "IAM", "iam", words(`
 		CreateUser GetUser ListUsers UpdateUser DeleteUser TagUser UntagUser ListUserTags
 		CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey GetAccessKeyLastUsed
-		CreateServiceSpecificCredential ListServiceSpecificCredentials UpdateServiceSpecificCredential DeleteServiceSpecificCredential
+		CreateServiceSpecificCredential ListServiceSpecificCredentials UpdateServiceSpecificCredential ResetServiceSpecificCredential DeleteServiceSpecificCredential
 		CreateGroup GetGroup ListGroups UpdateGroup DeleteGroup AddUserToGroup RemoveUserFromGroup ListGroupsForUser
 		CreateRole GetRole ListRoles UpdateRole UpdateRoleDescription DeleteRole UpdateAssumeRolePolicy TagRole UntagRole ListRoleTags
 		PutUserPolicy GetUserPolicy ListUserPolicies DeleteUserPolicy

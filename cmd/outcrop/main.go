@@ -36,6 +36,7 @@ func verbs() []verb {
 		{"doctor", "check this machine and say what to do", runDoctor},
 		{"credentials", "list, make and remove keys of users", credentialsVerb},
 		{"policy", "explain what the policies of a principal say of an action", policyVerb},
+		{"root-key", "say where the key of all data is kept, or keep it elsewhere", rootKey},
 		{"operations", "print the operations of Bedrock and which are built", operations},
 		{"backup", "copy the data of a server into an archive folder", backup},
 		{"restore", "make a data folder from a backup", restore},

@@ -13,7 +13,7 @@ func serve(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	s, err := server.Open(ctx, server.Options{Config: c, Log: e.stderr, Terminal: e.terminal})
+	s, err := server.Open(ctx, server.Options{Config: c, Log: e.stderr, Terminal: e.terminal, Root: e.root()})
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	Data           string `yaml:"data" help:"folder for everything that must survive (default: a folder of the user)"`
 	Store          string `yaml:"store" help:"where state lives: sqlite, or a postgres:// URL (default: sqlite in the data folder)"`
 	Objects        string `yaml:"objects" help:"where objects live: dir, or s3://PREFIX for an external S3 configured by the AWS environment (default: a folder in the data folder)"`
+	RootKey        string `yaml:"root-key" help:"where the key of all data is kept: data (in the data folder), file:PATH, passphrase (OUTCROP_PASSPHRASE, or asked for) or keyring; another place than now moves it (default: where it is)"`
 	Account        string `yaml:"account" help:"AWS account id of the resources"`
 	Region         string `yaml:"region" help:"Region of requests that name none"`
 	Auth           string `yaml:"auth" help:"sigv4, or off to accept everybody as the administrator (loopback only)"`
@@ -125,6 +126,9 @@ func (c *Config) Check() error {
 	}
 	if !region.MatchString(c.Region) {
 		bad("region", "%q does not look like a Region such as us-east-1", c.Region)
+	}
+	if k := c.RootKey; k != "" && k != "data" && k != "passphrase" && k != "keyring" && (!strings.HasPrefix(k, "file:") || k == "file:") {
+		bad("root-key", "%q is not data, file:PATH, passphrase or keyring", k)
 	}
 	oneOf("auth", c.Auth, "sigv4", "off")
 	oneOf("quotas", c.Profile, "off", "guide")

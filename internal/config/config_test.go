@@ -60,6 +60,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"an argument without a flag":  {[]string{"serve"}, "unexpected argument"},
 		"an alias without its target": {[]string{"--alias", "anthropic"}, "AWS-ID=MODEL"},
 		"a function without its URL":  {[]string{"--function", "weather"}, "FUNCTION=URL"},
+		"a root key at no place":      {[]string{"--root-key", "file:"}, "--root-key"},
 		"a function at no URL":        {[]string{"--function", "weather=127.0.0.1:80"}, "--function: the address of weather"},
 		"a function of no name":       {[]string{"--function", "a*b=http://h"}, "--function: \"a*b\""},
 	} {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,85 +8,166 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api"
 )
 
-// accessPlan says how to name the resources of an operation from its input. It
-// is made once, from the generated table.
+// accessPlan says what must be allowed for an operation, and how to name the
+// resources from its input. It is made once, from the generated table and, where
+// that leaves resources open, from namedByHand.
 type accessPlan struct {
-	access  []api.Access
-	members map[string]int // input member → field index
+	asks []ask
+	tags []tagMember
+}
+
+// ask is one action that an operation needs.
+type ask struct {
+	action string
+	needs  []need // each must be met; none: the action has no resource type
+	keys   []inputKey
+}
+
+// need is one thing that an operation works on.
+type need struct {
+	names    []template                      // what it may be called by: more than one when the input does not tell its type
+	model    *path                           // instead of names: a model's ID or ARN, behind which stand one or more resources
+	optional bool                            // an input that does not name it does not need it
+	pick     func(*exchange, *need) []string // chooses among names; nil: all
 }
 
 func newAccessPlan(s *api.Service, op *api.Operation) *accessPlan {
-	p := &accessPlan{access: op.Access, members: map[string]int{}}
-	for i, m := range s.Shapes[op.Input].Members {
-		p.members[m.Name] = i
+	p := &accessPlan{tags: tagMembers(s, op)}
+	for i := range op.Access {
+		a := &op.Access[i]
+		p.asks = append(p.asks, ask{action: a.Action, needs: needsOf(s, op, a), keys: inputKeys(s, op, a)})
 	}
 	return p
 }
 
-// permission builds the question for Access i of the operation.
-func (p *accessPlan) permission(x *exchange, i int) *Permission {
-	a := &p.access[i]
-	out := x.question(a.Action)
-	p.requestKeys(x, out.Conditions)
-	if id := p.member(x.in, "modelId"); id != "" && x.h.ModelResources != nil && x.rt.service.Name == "bedrock-runtime" {
-		out.Resources, out.Every = x.h.ModelResources(x.ctx, id), true
-		if r := out.Resources; len(r) > 1 && strings.Contains(r[0], "inference-profile/") {
-			out.Conditions["bedrock:InferenceProfileArn"] = r[:1]
+// needsOf reads what an action of the operation works on.
+func needsOf(s *api.Service, op *api.Operation, a *api.Access) []need {
+	if hand, ok := namedByHand[s.Name+"."+op.Name]; ok {
+		out := make([]need, len(hand))
+		for i, h := range hand {
+			out[i].optional, out[i].pick = h.optional, h.pick
+			if h.model != "" {
+				out[i].model = mustPath(s, op.Input, h.model)
+			}
+			for _, n := range h.names {
+				out[i].names = append(out[i].names, mustTemplate(s, op.Input, n))
+			}
 		}
 		return out
 	}
-	for j := range a.Resources {
-		// Types that take the same member as an ARN give it once.
-		if arn := p.arn(x, a.Resources[j].ARN); arn != "" && !slices.Contains(out.Resources, arn) {
-			out.Resources = append(out.Resources, arn)
+	if id := pathOf(s, op.Input, "modelId"); id != nil && s.Name == "bedrock-runtime" {
+		return []need{{model: id}}
+	}
+	var n need
+	for _, r := range a.Resources {
+		t := r.ARN
+		switch {
+		case t == "" && strings.HasPrefix(r.Type, "automated-reasoning-policy"):
+			t = "automated-reasoning-policy/${policyArn}" // all these operations name it so
+		case t == "":
+			continue // not named by the input, such as the profile of a guardrail that is applied
+		}
+		n.names = append(n.names, mustTemplate(s, op.Input, t))
+	}
+	if len(n.names) == 0 {
+		return nil
+	}
+	return []need{n}
+}
+
+// permissions are the questions for Access i of the operation.
+func (p *accessPlan) permissions(x *exchange, i int) []*Permission {
+	a := &p.asks[i]
+	all := x.question(a.action)
+	all.Every = true
+	p.requestKeys(x, all.Conditions)
+	for _, k := range a.keys {
+		if v := k.value(x); v != "" {
+			all.Conditions[k.key] = []string{v}
 		}
 	}
-	if len(out.Resources) == 0 {
-		out.Resources = []string{"*"}
+	out := []*Permission{all}
+	for j := range a.needs {
+		n := &a.needs[j]
+		if n.model != nil {
+			for _, id := range n.model.values(x.in) {
+				r := x.modelResources(id)
+				all.Resources = append(all.Resources, r...)
+				if x.rt.service.Name == "bedrock-runtime" {
+					modelKeys(r, all.Conditions)
+				}
+			}
+			continue
+		}
+		names := n.resources(x)
+		if len(n.names) == 1 || len(names) == 1 {
+			all.Resources = append(all.Resources, names...)
+			continue
+		}
+		one := *all
+		one.Resources, one.Every = names, false
+		out = append(out, &one)
+	}
+	switch {
+	case len(all.Resources) > 0:
+	case len(out) > 1:
+		return out[1:]
+	default:
+		all.Resources = []string{"*"}
 	}
 	return out
 }
 
-// requestKeys adds the condition keys that the input brings: the tags that a
-// request sets or removes, and what Bedrock's own keys name. A key that the
-// request does not bring stays absent, for Null and …IfExists.
-func (p *accessPlan) requestKeys(x *exchange, keys map[string][]string) {
-	for name, key := range map[string]string{"guardrailIdentifier": "bedrock:GuardrailIdentifier", "serviceTier": "bedrock:ServiceTier"} {
-		if v := p.member(x.in, name); v != "" {
-			keys[key] = []string{v}
-		}
+// resources are the ARNs that the need may be called by, each once.
+func (n *need) resources(x *exchange) []string {
+	if n.pick != nil {
+		return n.pick(x, n)
 	}
-	in := reflect.ValueOf(x.in)
-	if !in.IsValid() || in.IsNil() {
-		return
-	}
-	for _, name := range []string{"tags", "jobTags", "tagKeys"} {
-		i, ok := p.members[name]
-		if !ok {
-			continue
-		}
-		switch f := in.Elem().Field(i); f.Kind() {
-		case reflect.Map: // of the agent services
-			for it := f.MapRange(); it.Next(); {
-				keys["aws:RequestTag/"+it.Key().String()] = []string{it.Value().String()}
-				keys["aws:TagKeys"] = append(keys["aws:TagKeys"], it.Key().String())
+	var out []string
+	for i := range n.names {
+		for _, arn := range n.names[i].expand(x, n.optional || len(n.names) > 1) {
+			if !slices.Contains(out, arn) {
+				out = append(out, arn)
 			}
-		case reflect.Slice:
-			for j := range f.Len() {
-				e := f.Index(j)
-				if e.Kind() == reflect.String { // keys to remove
-					keys["aws:TagKeys"] = append(keys["aws:TagKeys"], e.String())
-					continue
-				}
-				k, v := e.FieldByName("Key"), e.FieldByName("Value")
-				if k.Kind() == reflect.String && v.Kind() == reflect.String {
-					keys["aws:RequestTag/"+k.String()] = []string{v.String()}
-					keys["aws:TagKeys"] = append(keys["aws:TagKeys"], k.String())
-				}
-			}
-		default:
 		}
 	}
+	return out
+}
+
+// modelResources names what stands behind a model's ID.
+func (x *exchange) modelResources(id string) []string {
+	switch {
+	case x.h.ModelResources != nil:
+		return x.h.ModelResources(x.ctx, id)
+	case strings.HasPrefix(id, "arn:"):
+		return []string{id}
+	}
+	return []string{"arn:" + x.c.Partition + ":bedrock:" + x.c.Region + "::foundation-model/" + id}
+}
+
+// authorise asks for everything that the operation needs.
+func (x *exchange) authorise() error {
+	if x.h.Authorizer == nil || x.h.Authorizer.Unrestricted(x.id.Caller) {
+		return nil
+	}
+	if x.id.Bearer {
+		p := x.question("bedrock:CallWithBearerToken")
+		p.Resources = []string{"*"}
+		if x.id.BearerType != "" {
+			p.Conditions["bedrock:BearerTokenType"] = []string{x.id.BearerType}
+		}
+		if err := x.h.Authorizer.Authorize(x.ctx, p); err != nil {
+			return err
+		}
+	}
+	for i := range x.rt.plan.asks {
+		for _, p := range x.rt.plan.permissions(x, i) {
+			if err := x.h.Authorizer.Authorize(x.ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // question is a Permission about the caller of this request, without resources.
@@ -100,55 +180,4 @@ func (x *exchange) question(action string) *Permission {
 			"aws:SecureTransport": {strconv.FormatBool(x.r.TLS != nil)},
 		},
 	}
-}
-
-// arn fills a template; a member that is an ARN already stands for the whole.
-// It returns "" when the input lacks a member.
-func (p *accessPlan) arn(x *exchange, template string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(template, "${")
-		b.WriteString(before)
-		if !ok {
-			return b.String()
-		}
-		var name string
-		name, template, _ = strings.Cut(rest, "}")
-		switch name {
-		case "Partition":
-			b.WriteString(x.c.Partition)
-		case "Region":
-			b.WriteString(x.c.Region)
-		case "Account":
-			b.WriteString(x.c.Account)
-		default:
-			v := p.member(x.in, name)
-			if v == "" {
-				return ""
-			}
-			if strings.HasPrefix(v, "arn:") {
-				return v
-			}
-			b.WriteString(v)
-		}
-	}
-}
-
-func (p *accessPlan) member(in any, name string) string {
-	i, ok := p.members[name]
-	v := reflect.ValueOf(in)
-	if !ok || !v.IsValid() || v.IsNil() {
-		return ""
-	}
-	f := v.Elem().Field(i)
-	if f.Kind() == reflect.Pointer {
-		if f.IsNil() {
-			return ""
-		}
-		f = f.Elem()
-	}
-	if f.Kind() != reflect.String {
-		return ""
-	}
-	return f.String()
 }

@@ -188,26 +188,6 @@ func (x *exchange) decode() error {
 	return nil
 }
 
-func (x *exchange) authorise() error {
-	if x.h.Authorizer == nil || x.h.Authorizer.Unrestricted(x.id.Caller) {
-		return nil
-	}
-	if x.id.Bearer {
-		p := x.question("bedrock:CallWithBearerToken")
-		p.Resources = []string{"*"}
-		if err := x.h.Authorizer.Authorize(x.ctx, p); err != nil {
-			return err
-		}
-	}
-	for i := range x.rt.op.Access {
-		p := x.rt.plan.permission(x, i)
-		if err := x.h.Authorizer.Authorize(x.ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // validate reports what decode found. It comes after authorise because a caller
 // without permission is told that first, whatever else is wrong.
 func (x *exchange) validate() error { return x.invalid }

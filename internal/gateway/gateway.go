@@ -37,15 +37,16 @@ type EventVerifier interface {
 
 // Identity is the outcome of authentication.
 type Identity struct {
-	Account   string
-	Region    string // "" when the credentials name none
-	Principal string // ARN
-	UserID    string
-	Service   string        // of the credential scope, such as bedrock or s3
-	Bearer    bool          // an API key instead of a signature
-	BodyHash  string        // SHA-256 of the body in hex when authentication computed it, else ""
-	Events    EventVerifier // of a request stream; nil when its frames are not signed
-	Caller    any           // whatever the Authorizer needs to know the caller by
+	Account    string
+	Region     string // "" when the credentials name none
+	Principal  string // ARN
+	UserID     string
+	Service    string        // of the credential scope, such as bedrock or s3
+	Bearer     bool          // an API key instead of a signature
+	BearerType string        // of an API key: SHORT_TERM or LONG_TERM
+	BodyHash   string        // SHA-256 of the body in hex when authentication computed it, else ""
+	Events     EventVerifier // of a request stream; nil when its frames are not signed
+	Caller     any           // whatever the Authorizer needs to know the caller by
 }
 
 // Permission is one question to the Authorizer.

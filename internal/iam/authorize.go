@@ -113,31 +113,30 @@ func (i *Identity) Allow(q *Question) error {
 	return Denied(q.Principal, q.Action, q.Resource, reason)
 }
 
-// AllowOne asks about a resource of which only the possible ARNs are known, an ID
-// that several types share: one that is allowed is enough, but an explicit deny
-// of any of them decides. Name the true ARN and call Allow where it is known: a
-// deny of one type refuses IDs of the others here.
-func (i *Identity) AllowOne(q *Question, resources []string) error {
+// AllowOne asks about one resource of which only possible names are known, an ID that
+// several types share: one question that is allowed is enough, but an explicit deny of
+// any decides. Name the true ARN and call Allow where it is known: a deny of one type
+// refuses IDs of the others here.
+func (i *Identity) AllowOne(questions []Question) error {
 	var first error
 	allowed := false
-	for _, r := range resources {
-		x := *q
-		x.Resource = r
-		d := i.Decide(&x)
+	for n := range questions {
+		q := &questions[n]
+		d := i.Decide(q)
 		switch {
 		case d.Allowed:
 			allowed = true
 		case d.Reason == policy.ExplicitDeny:
-			return Denied(q.Principal, q.Action, r, why(d))
+			return Denied(q.Principal, q.Action, q.Resource, why(d))
 		case first == nil:
-			first = Denied(q.Principal, q.Action, r, why(d))
+			first = Denied(q.Principal, q.Action, q.Resource, why(d))
 		}
 	}
-	if allowed {
+	switch {
+	case allowed:
 		return nil
-	}
-	if first == nil {
-		return Denied(q.Principal, q.Action, q.Resource, NoIdentityPolicy)
+	case first == nil:
+		return apierr.New(apierr.AccessDenied, "Nothing was asked for, so nothing is allowed.")
 	}
 	return first
 }

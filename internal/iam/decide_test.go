@@ -96,6 +96,15 @@ func (h *house) check(what string, p *Principal, action, resource string, cond m
 }
 
 // TestTheGuidesExamplePolicies is the decision table of each example.
+// named asks for one model by its possible names.
+func named(p *Principal, resources ...string) []Question {
+	var out []Question
+	for _, r := range resources {
+		out = append(out, Question{Principal: p, Action: "bedrock:InvokeModel", Resource: r})
+	}
+	return out
+}
+
 func TestTheGuidesExamplePolicies(t *testing.T) {
 	h := newHouse(t)
 	// E1: one's own permissions.
@@ -124,7 +133,7 @@ func TestTheGuidesExamplePolicies(t *testing.T) {
 	}
 	// Of several possible resources a deny of one decides.
 	maybe := []string{region + "provisioned-model/anthropic.claude-v2", model + "anthropic.claude-v2"}
-	if err := h.AllowOne(&Question{Principal: e3, Action: "bedrock:InvokeModel"}, maybe); err == nil || !strings.HasSuffix(err.Error(), model+"anthropic.claude-v2 with an explicit deny in an identity-based policy") {
+	if err := h.AllowOne(named(e3, maybe...)); err == nil || !strings.HasSuffix(err.Error(), model+"anthropic.claude-v2 with an explicit deny in an identity-based policy") {
 		t.Error(err)
 	}
 	if h.Unrestricted(e3) || h.Authorize(t.Context(), e3, "*", "*", nil) == nil {
@@ -162,13 +171,13 @@ func TestTheGuidesExamplePolicies(t *testing.T) {
 	// E7: one provisioned model.
 	e7 := h.user("tenant", allow("bedrock:InvokeModel bedrock:InvokeModelWithResponseStream", region+"provisioned-model/abcdefghijkl"))
 	h.check("E7", e7, "bedrock:InvokeModel", region+"provisioned-model/abcdefghijkl", nil, true)
-	if err := h.AllowOne(&Question{Principal: e7, Action: "bedrock:InvokeModel"}, []string{model + "abcdefghijkl", region + "provisioned-model/abcdefghijkl"}); err != nil {
+	if err := h.AllowOne(named(e7, model+"abcdefghijkl", region+"provisioned-model/abcdefghijkl")); err != nil {
 		t.Error(err)
 	}
-	if err := h.AllowOne(&Question{Principal: e7, Action: "bedrock:InvokeModel"}, []string{model + "x", region + "provisioned-model/x"}); err == nil || !strings.Contains(err.Error(), "on resource: "+model+"x because") {
+	if err := h.AllowOne(named(e7, model+"x", region+"provisioned-model/x")); err == nil || !strings.Contains(err.Error(), "on resource: "+model+"x because") {
 		t.Error(err)
 	}
-	if err := h.AllowOne(&Question{Principal: e7, Action: "bedrock:InvokeModel"}, nil); err == nil {
+	if err := h.AllowOne(nil); err == nil {
 		t.Error("nothing was asked and allowed")
 	}
 	h.check("E7 manage", e7, "bedrock:GetProvisionedModelThroughput", region+"provisioned-model/abcdefghijkl", nil, false)

@@ -37,14 +37,15 @@
 //     and keep no p, so that a role that is gone or no longer trusts stops the work at
 //     its next access. p has no key; make one with CreateSession only for code that
 //     signs requests itself.
+//
 //  5. Do it as p. Each service asks about p what AWS would ask:
 //
-//	objects  files.Get(ctx, bucket.As(p), at, …)                       s3:GetObject, and the bucket's policy
-//	keys     ctx = kms.As(ctx, kms.Asking{Caller: kms.Caller{Principal: p, Account, Region, Via}})
-//	         around reads and writes of the store, or Encrypt … with that Caller   kms:Decrypt …, key policy, grants
-//	secrets  secrets.Value(ctx, kms.Caller{Principal: p, Account, Region}, arn, "", "")  secretsmanager:GetSecretValue
-//	models   Authorize(ctx, p, "bedrock:InvokeModel", each of catalog.ResourceARNs(ctx, id), nil)
-//	others   Authorize(ctx, p, "bedrock:Retrieve", knowledgeBaseARN, nil)
+//     objects  files.Get(ctx, bucket.As(p), at, …)                       s3:GetObject, and the bucket's policy
+//     keys     ctx = kms.As(ctx, kms.Asking{Caller: kms.Caller{Principal: p, Account, Region, Via}})
+//     around reads and writes of the store, or Encrypt … with that Caller   kms:Decrypt …, key policy, grants
+//     secrets  secrets.Value(ctx, kms.Caller{Principal: p, Account, Region}, arn, "", "")  secretsmanager:GetSecretValue
+//     models   Authorize(ctx, p, "bedrock:InvokeModel", each of catalog.ResourceARNs(ctx, id), nil)
+//     others   Authorize(ctx, p, "bedrock:Retrieve", knowledgeBaseARN, nil)
 //
 // Lambda functions of agents are the exception: not the role but the service itself
 // calls, and the function's own policy decides. AllowService(ServiceQuestion{Service,

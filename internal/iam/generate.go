@@ -90,16 +90,25 @@ func newToken(random io.Reader) (Secret, [32]byte, error) {
 // newBearer makes a long-term bearer key: ABSK and base64 of ID:secret, where
 // the ID is NAME-at-ACCOUNT.
 func newBearer(random io.Reader, account string) (id string, token Secret, hash [32]byte, err error) {
-	b := make([]byte, 49)
-	if _, err := io.ReadFull(random, b); err != nil {
-		return "", "", [32]byte{}, fmt.Errorf("make a bearer key: %w", err)
-	}
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	name := make([]byte, 8)
+	if _, err := io.ReadFull(random, name); err != nil {
+		return "", "", [32]byte{}, fmt.Errorf("make a bearer key: %w", err)
+	}
 	for i := range name {
-		name[i] = letters[int(b[i])%len(letters)]
+		name[i] = letters[int(name[i])%len(letters)]
 	}
 	id = "BedrockAPIKey-" + string(name) + "-at-" + account
-	t := prefixBearer + base64.StdEncoding.EncodeToString([]byte(id+":"+base64.StdEncoding.EncodeToString(b[8:])))
-	return id, Secret(t), sha256.Sum256([]byte(t)), nil
+	token, hash, err = newBearerToken(random, id)
+	return id, token, hash, err
+}
+
+// newBearerToken makes the text of a long-term bearer key and its hash.
+func newBearerToken(random io.Reader, id string) (Secret, [32]byte, error) {
+	b := make([]byte, 41)
+	if _, err := io.ReadFull(random, b); err != nil {
+		return "", [32]byte{}, fmt.Errorf("make a bearer key: %w", err)
+	}
+	t := prefixBearer + base64.StdEncoding.EncodeToString([]byte(id+":"+base64.StdEncoding.EncodeToString(b)))
+	return Secret(t), sha256.Sum256([]byte(t)), nil
 }

@@ -59,6 +59,7 @@ type Identity struct {
 
 	current atomic.Pointer[Snapshot]
 	write   sync.Mutex // one writer of this process at a time
+	uses    uses
 }
 
 // New loads the identities and, when the account is not there, makes it with the
@@ -115,11 +116,13 @@ func administratorAccess(partition string) string {
 
 // Run polls the store's version each PollInterval and loads what has changed,
 // until ctx ends. A poll that fails is logged, and the next one tries again: the
-// identities known so far stay good.
+// identities known so far stay good. Now and then it writes when keys were used.
 func (i *Identity) Run(ctx context.Context) error {
 	t := time.NewTicker(PollInterval)
 	defer t.Stop()
+	defer i.flushLast(ctx)
 	failing := false
+	flushed := i.now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,6 +130,10 @@ func (i *Identity) Run(ctx context.Context) error {
 		case <-t.C:
 		}
 		err := i.Refresh(ctx)
+		if now := i.now(); err == nil && now.Sub(flushed) >= useFlush {
+			flushed = now
+			err = i.FlushUses(ctx)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -422,6 +429,40 @@ func (i *Identity) CreateBearerKey(ctx context.Context, account, user string, ex
 		}
 		k, token = BearerKey{ID: id, TokenSHA256: sum, Account: account, User: u.Name, Active: true, Created: i.time(), Expires: expires}, t
 		return []Record{k.record()}, nil
+	})
+	if err != nil {
+		return BearerKey{}, "", err
+	}
+	return k, token, nil
+}
+
+// changeBearerKey runs change on a bearer key and writes it.
+func (i *Identity) changeBearerKey(ctx context.Context, id string, change func(*BearerKey) error) error {
+	return i.update(ctx, func(s *Snapshot) ([]Record, error) {
+		k, ok := s.bearerKeys[id]
+		if !ok {
+			return nil, fmt.Errorf("%w: bearer key %s", ErrNotFound, id)
+		}
+		if err := change(&k); err != nil {
+			return nil, err
+		}
+		return []Record{k.record()}, nil
+	})
+}
+
+// SetBearerKeyActive switches a bearer key on or off.
+func (i *Identity) SetBearerKeyActive(ctx context.Context, id string, active bool) error {
+	return i.changeBearerKey(ctx, id, func(k *BearerKey) error { k.Active = active; return nil })
+}
+
+// ResetBearerKey gives a bearer key another token, which is shown this once; the old
+// one is good for nothing any more. The key keeps its ID and its end.
+func (i *Identity) ResetBearerKey(ctx context.Context, id string) (k BearerKey, token Secret, err error) {
+	err = i.changeBearerKey(ctx, id, func(b *BearerKey) error {
+		var err error
+		token, b.TokenSHA256, err = newBearerToken(i.random, b.ID)
+		k = *b
+		return err
 	})
 	if err != nil {
 		return BearerKey{}, "", err

@@ -153,6 +153,7 @@ type AccessKey struct {
 	User    string
 	Active  bool
 	Created time.Time
+	LastUse KeyUse `json:",omitzero"` // as it was last written; Identity.LastUse knows better
 }
 
 // Session is a temporary key. Its token is kept as a hash.

@@ -69,7 +69,7 @@ func TestStrangersAreToldInTheProtocolsWords(t *testing.T) {
 }
 
 func TestWhatIsNotServedNamesTheHandOff(t *testing.T) {
-	h := open(t, nil)
+	h := open(t, func(c *neighbour.Config) { c.Faces["kms"] = keyFace{} })
 	for name, c := range map[string]struct {
 		got    reply
 		status int
@@ -84,7 +84,7 @@ func TestWhatIsNotServedNamesTheHandOff(t *testing.T) {
 		"json target":      {h.do(t, h.admin, "kms", "POST", "/", "{}", map[string]string{"X-Amz-Target": "Other.Sign"}), 400, `"__type":"UnknownOperationException"`, "TrentService"},
 		"rest operation":   {h.do(t, h.admin, "lambda", "GET", "/2020-04-22/code-signing-configs", "", nil), 404, "Could not find operation GET /2020-04-22/code-signing-configs", "--neighbour lambda=URL"},
 		"service":          {h.do(t, h.admin, "secretsmanager", "POST", "/", "{}", map[string]string{"X-Amz-Target": "secretsmanager.ListSecrets"}), 501, `"__type":"NotImplementedException"`, "--neighbour secretsmanager=URL"},
-		"unbuilt":          {h.query(t, h.admin, "iam", "GetAccessKeyLastUsed", "AccessKeyId", "AKIAQQQQQQQQQQQQQQQQ"), 501, "<Code>NotImplemented</Code>", "GetAccessKeyLastUsed"},
+		"unbuilt":          {h.do(t, h.admin, "kms", "POST", "/", "{}", map[string]string{"X-Amz-Target": "TrentService.ListKeys"}), 501, `"__type":"NotImplementedException"`, "ListKeys"},
 	} {
 		if c.got.status != c.status || !strings.Contains(c.got.body, c.code) || !strings.Contains(c.got.body, c.hint) {
 			t.Errorf("%s: %d %s", name, c.got.status, c.got.body)

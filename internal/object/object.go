@@ -172,10 +172,11 @@ type Upload struct {
 	ID      string
 }
 
-// UploadInfo describes a started upload in a listing.
+// UploadInfo describes a started upload.
 type UploadInfo struct {
-	Key, ID string
-	Started time.Time
+	Key, ID    string
+	Started    time.Time
+	Attributes Attributes // where the store tells them before the upload is an object
 }
 
 // PartRef names a part in CompleteUpload; an empty ETag matches any.
@@ -231,6 +232,8 @@ type Store interface {
 	// CompleteUpload makes the object of the named parts in the given, rising order
 	// and ends the upload. ErrPart and ErrTooSmall leave the upload as it was.
 	CompleteUpload(ctx context.Context, u Upload, parts []PartRef, c If) (Info, error)
+	// HeadUpload describes an upload that is under way, or answers ErrNoUpload.
+	HeadUpload(ctx context.Context, u Upload) (UploadInfo, error)
 	// AbortUpload drops the upload and its parts, or answers ErrNoUpload.
 	AbortUpload(ctx context.Context, u Upload) error
 	// ListUploads answers up to limit uploads whose key has the prefix, ordered by

@@ -19,6 +19,32 @@ type Sums struct {
 	CRC32     string `json:",omitempty"`
 	CRC32C    string `json:",omitempty"`
 	CRC64NVME string `json:",omitempty"`
+
+	// Stores do not compute these; a Summer may know them.
+
+	SHA1      string `json:",omitempty"`
+	SHA512    string `json:",omitempty"`
+	XXHash64  string `json:",omitempty"`
+	XXHash3   string `json:",omitempty"`
+	XXHash128 string `json:",omitempty"`
+}
+
+// A Summer is a reader of content that knows sums which stores do not compute: a
+// store asks it once it was read to its end, and keeps the answer with the object
+// or the part.
+type Summer interface {
+	io.Reader
+	// Further returns sums of all that was read, in the fields that stores leave empty.
+	Further() Sums
+}
+
+// Further returns s with what r knows besides, if r is a Summer.
+func (s Sums) Further(r io.Reader) Sums {
+	if k, ok := r.(Summer); ok {
+		f := k.Further()
+		s.SHA1, s.SHA512, s.XXHash64, s.XXHash3, s.XXHash128 = f.SHA1, f.SHA512, f.XXHash64, f.XXHash3, f.XXHash128
+	}
+	return s
 }
 
 // The NVM Express polynomial 0xAD93D23594C93659, reflected.

@@ -8,7 +8,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/bucket"
 	"github.com/outcrop-dev/outcrop/internal/call"
-	"github.com/outcrop-dev/outcrop/internal/conversation"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/object"
 	"github.com/outcrop-dev/outcrop/internal/tag"
@@ -18,7 +17,7 @@ import (
 func (s *Server) makeAgents() *build.Room {
 	return build.New(build.Config{
 		Store: s.store, Now: s.clock.Now, Transition: s.cfg.Transition, Log: s.log,
-		Pass: s.passRole, Objects: roleFiles{s}, Forget: conversation.Forget,
+		Pass: s.passRole, Objects: roleFiles{s}, Forget: forgetAgent,
 		Base: func(ctx context.Context, model string) (string, error) {
 			t, err := s.catalog.Resolve(ctx, model)
 			if err != nil {
@@ -52,7 +51,7 @@ var _ build.Objects = roleFiles{}
 
 // Read implements build.Objects.
 func (f roleFiles) Read(ctx context.Context, role, source, name, key string, limit int64) ([]byte, error) {
-	p, err := agentRoles{f.s}.assume(ctx, role, source)
+	p, err := agentRoles(f).assume(ctx, role, source)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestRoomsReadBuckets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	withKeys := strings.Replace(conn.Endpoint, "http://", "http://"+conn.AccessKey+":"+conn.SecretKey+"@", 1)
+	withKeys := strings.Replace(conn.Endpoint, "http://", "http://"+url.UserPassword(conn.AccessKey, conn.SecretKey).String()+"@", 1)
 	s, err := Open(t.Context(), Options{Config: settings(t, "--neighbour", "s3="+withKeys)})
 	if err != nil {
 		t.Fatal(err)

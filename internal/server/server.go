@@ -17,7 +17,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outcrop-dev/outcrop/internal/agent"
 	"github.com/outcrop-dev/outcrop/internal/agent/build"
+	"github.com/outcrop-dev/outcrop/internal/agent/interpreter"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/clock"
 	"github.com/outcrop-dev/outcrop/internal/config"
@@ -42,34 +44,37 @@ import (
 // Options of Open.
 type Options struct {
 	Config   config.Config
-	Log      io.Writer // request log and messages for the operator; nil discards
-	Terminal *os.File  // where downloads show their progress; nil shows nothing
-	Fetch    bool      // fetch engine and models before serving, with progress, instead of at first use
+	Log      io.Writer        // request log and messages for the operator; nil discards
+	Terminal *os.File         // where downloads show their progress; nil shows nothing
+	Root     store.RootConfig // how to get at the root key; Dir and Keep are Config's
+	Fetch    bool             // fetch engine and models before serving, with progress, instead of at first use
 }
 
 // Server is a built house. Open, then Run once.
 type Server struct {
-	cfg        config.Config
-	log        *slog.Logger
-	logs       *logWriter
-	clock      *clock.Clock
-	store      *store.Store
-	jobs       *job.Runner
-	identity   *iam.Identity
-	sealer     *kms.Sealer
-	account    account
-	functions  functions
-	sessions   *conversation.Sessions // of agents
-	kept       *session.Sessions      // of the Sessions API
-	engine     engine.Engine
-	catalog    *catalog.Catalog
-	throughput *throughput.ProvisionedModels
-	handlers   []*gateway.Handler
-	listeners  []*listener
-	conn       Connection
-	ready      atomic.Bool
-	tracer     *trace.Tracer  // nil when traces are off
-	closers    []func() error // in the order of making; closed in the reverse one
+	cfg         config.Config
+	log         *slog.Logger
+	logs        *logWriter
+	clock       *clock.Clock
+	store       *store.Store
+	jobs        *job.Runner
+	identity    *iam.Identity
+	sealer      *kms.Sealer
+	account     account
+	functions   functions
+	sessions    *conversation.Sessions // of agents
+	kept        *session.Sessions      // of the Sessions API
+	memories    *agent.Memories
+	interpreter *interpreter.Interpreter
+	engine      engine.Engine
+	catalog     *catalog.Catalog
+	throughput  *throughput.ProvisionedModels
+	handlers    []*gateway.Handler
+	listeners   []*listener
+	conn        Connection
+	ready       atomic.Bool
+	tracer      *trace.Tracer  // nil when traces are off
+	closers     []func() error // in the order of making; closed in the reverse one
 }
 
 // Open builds everything and takes the ports; it serves nothing yet. What was
@@ -152,12 +157,14 @@ func (s *Server) makeTracing(ctx context.Context, _ *Options) error {
 	return nil
 }
 
-func (s *Server) makeStore(ctx context.Context, _ *Options) error {
+func (s *Server) makeStore(ctx context.Context, o *Options) error {
 	driver, err := openDriver(ctx, &s.cfg) // takes the folder before anything is read in it
 	if err != nil {
 		return err
 	}
-	local, err := store.OpenLocalSealer(s.cfg.Data)
+	root := o.Root
+	root.Dir, root.Keep = s.cfg.Data, s.cfg.RootKey
+	local, err := store.OpenRoot(ctx, root)
 	if err != nil {
 		return errors.Join(err, driver.Close())
 	}
@@ -175,7 +182,7 @@ var jobs []job.Kind
 
 func (s *Server) makeJobs(context.Context, *Options) error {
 	var err error
-	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: append(slices.Clone(jobs), s.eventJobs()), Logger: s.log})
+	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: append(slices.Clone(jobs), s.eventJobs(), s.memoryJobs()), Logger: s.log})
 	return err
 }
 
@@ -232,6 +239,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 	}
 	runtime := inference.New(inference.Config{Engine: s.engine, Resolver: s.catalog, Families: families(), Log: s.log})
 	agents, kept := s.makeAgents(), s.makeKept()
+	turns := s.makeTurns(runtime, agents)
 	desks := []gateway.Desk{
 		{Service: service.Models[0].Service, API: &service.Bedrock{
 			FoundationModels: &catalog.FoundationModels{Catalog: s.catalog}, ModelAccess: &catalog.ModelAccess{Catalog: s.catalog},
@@ -246,7 +254,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 			AgentTags: tag.NewAgent(tag.Config{Store: s.store, Owners: agentOwners(agents)}),
 		}},
 		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{
-			Runtime: s.makeTurns(runtime, agents), Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
+			Runtime: turns, Memories: s.memories, Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
 		}},
 	}
 	for _, d := range desks {
@@ -385,6 +393,8 @@ func (s *Server) Run(ctx context.Context, ready func(*Connection)) error {
 	g.Go(func() error { return s.account.secrets.Run(background) })
 	g.Go(func() error { return s.account.logs.Run(background) })
 	g.Go(func() error { return s.kept.Run(background) })
+	g.Go(func() error { return s.memories.Run(background) })
+	g.Go(func() error { return s.interpreter.Run(background) })
 	// Nobody asks when a session has expired: the house reads what it said.
 	g.Go(func() error { return s.sessions.Run(kms.As(background, kms.Asking{House: true})) })
 	// Nobody asks when a job goes on: it opens its own records.

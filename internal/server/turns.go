@@ -10,6 +10,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/agent"
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
+	"github.com/outcrop-dev/outcrop/internal/agent/schema"
 	"github.com/outcrop-dev/outcrop/internal/agent/turn"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
@@ -34,22 +35,41 @@ type agentParts interface {
 
 // makeTurns builds the run time of agents and the sessions that it keeps.
 func (s *Server) makeTurns(models *inference.Runtime, built agentParts) *agent.Runtime {
-	s.sessions = conversation.New(conversation.Config{Store: s.store, Log: s.log})
+	s.makeAfterlife(models, built)
+	s.sessions = conversation.New(conversation.Config{Store: s.store, Ended: s.sessionEnded, Log: s.log})
 	runner := turn.New(turn.Config{
-		Models: models, Chats: agentChats{s, models}, Functions: agentFunctions{s}, Roles: agentRoles{s}, Plans: built, Now: s.clock.Now, Log: s.log,
+		Models: models, Chats: agentChats{s, models}, Functions: agentFunctions{s}, Roles: agentRoles{s}, Plans: built, Memory: s.memories, Interpreter: s.interpreter, Now: s.clock.Now, Log: s.log,
 	})
-	return agent.NewRuntime(agent.RuntimeConfig{Aliases: built, Definitions: inlineAgents{}, Runner: runner, Sessions: s.sessions, Log: s.log})
+	return agent.NewRuntime(agent.RuntimeConfig{Aliases: built, Definitions: inlineAgents{roleFiles{s}}, Runner: runner, Sessions: s.sessions, Log: s.log})
 }
 
-// inlineAgents reads the agents that come with requests. The schemas of APIs are read
-// with the build time of agents.
-type inlineAgents struct{}
+// inlineAgents reads the agents that come with requests. They have no role: what is in
+// S3 is read with the caller's rights.
+type inlineAgents struct{ files roleFiles }
 
 var _ agent.Definitions = inlineAgents{}
 
 // Operations implements agent.Definitions.
-func (inlineAgents) Operations(_ context.Context, group string, _ *runtime.APISchema) ([]plan.Action, error) {
-	return nil, apierr.New(apierr.Validation, "Action group %s: OpenAPI schemas are not read by Outcrop yet. Describe the actions with a functionSchema.", group)
+func (d inlineAgents) Operations(ctx context.Context, group string, in *runtime.APISchema) ([]plan.Action, error) {
+	switch {
+	case in.Payload != nil:
+		return schema.OpenAPI(group, []byte(*in.Payload))
+	case in.S3 == nil || in.S3.S3BucketName == nil || in.S3.S3ObjectKey == nil:
+		return nil, apierr.New(apierr.Validation, "Action group %s: apiSchema must hold a payload or name an object in S3.", group)
+	}
+	name, key := *in.S3.S3BucketName, *in.S3.S3ObjectKey
+	text, err := d.files.Read(ctx, "", "", name, key, schema.MaxDocument)
+	if e, ok := errors.AsType[*apierr.Error](err); ok {
+		why := e.Message
+		if e.Kind == apierr.AccessDenied {
+			why = "access was denied to the caller"
+		}
+		return nil, apierr.Wrap(e.Kind, err, "The schema of the action group %s could not be read from s3://%s/%s: %s.", group, name, key, why)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return schema.OpenAPI(group, text)
 }
 
 // Prompts implements agent.Definitions.

@@ -47,6 +47,7 @@ type BedrockAgent struct {
 // BedrockAgentRuntime runs agents and queries knowledge bases.
 type BedrockAgentRuntime struct {
 	*agent.Runtime
+	*agent.Memories
 	*session.Sessions
 	*tag.SessionTags
 	unbuiltBedrockAgentRuntime

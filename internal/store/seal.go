@@ -11,9 +11,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // Sealer is the envelope-encryption hook: every body passes through it on its way
@@ -64,30 +61,9 @@ var (
 )
 
 // OpenLocalSealer reads dir/root.key and makes it if there is none. A key that
-// others can read is refused.
+// others can read is refused, and one that is not kept in clear: see OpenRoot.
 func OpenLocalSealer(dir string) (*LocalSealer, error) {
-	path := filepath.Join(dir, RootKeyFile)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		raw = make([]byte, rootKeyLen)
-		_, _ = rand.Read(raw) // crypto/rand never fails
-		err = writeFileDurable(path, []byte(hex.EncodeToString(raw)+"\n"), 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("write root key: %w", FileError(err))
-		}
-		return NewLocalSealer(raw)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read root key: %w", FileError(err))
-	}
-	if err := privateFile(path); err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(string(trimNewline(raw)))
-	if err != nil || len(key) != rootKeyLen {
-		return nil, fmt.Errorf("root key %s is damaged: want %d bytes in hexadecimal", path, rootKeyLen)
-	}
-	return NewLocalSealer(key)
+	return OpenRoot(context.Background(), RootConfig{Dir: dir})
 }
 
 // NewLocalSealer makes a sealer of a 32-byte root key.

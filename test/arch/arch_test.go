@@ -155,7 +155,7 @@ func TestImportsGoDown(t *testing.T) {
 
 // Adapters are chosen in one place, so that a person can read what runs.
 func TestOnlyServerNamesAdapters(t *testing.T) {
-	adapters := []string{"store/sqlite", "store/postgres", "object/dir", "object/s3", "engine/llamacpp", "engine/openai", "engine/script"}
+	adapters := []string{"store/sqlite", "store/postgres", "object/dir", "object/s3", "engine/llamacpp", "engine/openai", "engine/script", "vector/embedded", "vector/pgvector"}
 	for _, p := range list(t) {
 		from, floor := place(p.ImportPath)
 		if floor < 0 || floors[floor].name == "entrance" {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/agent/plan"
+	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
@@ -80,8 +82,16 @@ func (r *Room) check(ctx context.Context, c *config, arn string) error {
 	case c.Memory != nil && !slices.Equal(c.Memory.EnabledMemoryTypes, []api.MemoryType{api.MemoryTypeSessionSummary}):
 		return invalidField("memoryConfiguration", "memoryConfiguration.enabledMemoryTypes must hold SESSION_SUMMARY alone.")
 	}
-	if _, _, err := prompts(c); err != nil {
+	_, list, err := prompts(c)
+	if err != nil {
 		return err
+	}
+	for i := range list {
+		if p := &list[i]; p.Creation == plan.Overridden {
+			if err := prompt.Check(p.Step, p.Template); err != nil {
+				return err
+			}
+		}
 	}
 	if c.Role != "" && r.cfg.Pass != nil {
 		return r.cfg.Pass(ctx, c.Role, arn)

@@ -431,3 +431,19 @@ func TestAProvisionedModelOfAnotherBaseFailsTheAlias(t *testing.T) {
 		}
 	}
 }
+
+func TestATemplateThatCannotBeReadIsRefused(t *testing.T) {
+	r := open(t, nil)
+	create := func(template string) error {
+		_, err := r.CreateAgent(r.ctx, &api.CreateAgentInput{AgentName: "t", PromptOverrideConfiguration: &api.PromptOverrideConfiguration{PromptConfigurations: []api.PromptConfiguration{
+			{PromptType: "ORCHESTRATION", PromptCreationMode: "OVERRIDDEN", PromptState: "ENABLED", BasePromptTemplate: new(template)},
+		}}})
+		return err
+	}
+	refused(t, create(`{"system": "$instruction$", "messages": [{"role": "user"`), apierr.Validation, "The overridden prompt that you provided is incorrectly formatted. Prompt ORCHESTRATION")
+	for _, good := range []string{"$instruction$ $tools$ $question$ $agent_scratchpad$", `{"system": "$instruction$", "messages": [{"role": "user", "content": "$question$"}, {"role": "assistant", "content": "$agent_scratchpad$"}]}`} {
+		if err := create(good); err != nil {
+			t.Error(err)
+		}
+	}
+}

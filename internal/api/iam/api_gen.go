@@ -7,7 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 )
 
-// API is the whole service: 79 operations.
+// API is the whole service: 80 operations.
 type API interface {
 	AddUserToGroup(ctx context.Context, in *AddUserToGroupInput) (*AddUserToGroupOutput, error)
 	AttachGroupPolicy(ctx context.Context, in *AttachGroupPolicyInput) (*AttachGroupPolicyOutput, error)
@@ -72,6 +72,7 @@ type API interface {
 	PutUserPermissionsBoundary(ctx context.Context, in *PutUserPermissionsBoundaryInput) (*PutUserPermissionsBoundaryOutput, error)
 	PutUserPolicy(ctx context.Context, in *PutUserPolicyInput) (*PutUserPolicyOutput, error)
 	RemoveUserFromGroup(ctx context.Context, in *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error)
+	ResetServiceSpecificCredential(ctx context.Context, in *ResetServiceSpecificCredentialInput) (*ResetServiceSpecificCredentialOutput, error)
 	SetDefaultPolicyVersion(ctx context.Context, in *SetDefaultPolicyVersionInput) (*SetDefaultPolicyVersionOutput, error)
 	SimulateCustomPolicy(ctx context.Context, in *SimulateCustomPolicyInput) (*SimulateCustomPolicyOutput, error)
 	SimulatePrincipalPolicy(ctx context.Context, in *SimulatePrincipalPolicyInput) (*SimulatePrincipalPolicyOutput, error)
@@ -413,6 +414,11 @@ func (Unimplemented) PutUserPolicy(context.Context, *PutUserPolicyInput) (*PutUs
 // RemoveUserFromGroup answers NotImplementedException.
 func (Unimplemented) RemoveUserFromGroup(context.Context, *RemoveUserFromGroupInput) (*RemoveUserFromGroupOutput, error) {
 	return nil, unimplemented("RemoveUserFromGroup")
+}
+
+// ResetServiceSpecificCredential answers NotImplementedException.
+func (Unimplemented) ResetServiceSpecificCredential(context.Context, *ResetServiceSpecificCredentialInput) (*ResetServiceSpecificCredentialOutput, error) {
+	return nil, unimplemented("ResetServiceSpecificCredential")
 }
 
 // SetDefaultPolicyVersion answers NotImplementedException.

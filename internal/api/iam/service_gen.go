@@ -7,7 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api"
 )
 
-// Service describes the 79 operations and their routes.
+// Service describes the 80 operations and their routes.
 var Service = api.Service{
 	Name: "iam", Package: "iam", APIVersion: "2010-05-08",
 	Bearer:   false,
@@ -18,40 +18,40 @@ var Service = api.Service{
 			{Name: "message", Wire: "message", Shape: 17},
 		}},
 		{Name: "DeleteConflictException", Code: "DeleteConflict", Status: 409, Shape: 41, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 243},
+			{Name: "message", Wire: "message", Shape: 245},
 		}},
 		{Name: "EntityAlreadyExistsException", Code: "EntityAlreadyExists", Status: 409, Shape: 70, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 244},
-		}},
-		{Name: "EntityTemporarilyUnmodifiableException", Code: "EntityTemporarilyUnmodifiable", Status: 409, Shape: 71, Members: []api.Member{
 			{Name: "message", Wire: "message", Shape: 246},
 		}},
+		{Name: "EntityTemporarilyUnmodifiableException", Code: "EntityTemporarilyUnmodifiable", Status: 409, Shape: 71, Members: []api.Member{
+			{Name: "message", Wire: "message", Shape: 248},
+		}},
 		{Name: "InvalidInputException", Code: "InvalidInput", Status: 400, Shape: 102, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 255},
-		}},
-		{Name: "LimitExceededException", Code: "LimitExceeded", Status: 409, Shape: 103, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 256},
-		}},
-		{Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Shape: 145, Members: []api.Member{
 			{Name: "message", Wire: "message", Shape: 257},
 		}},
+		{Name: "LimitExceededException", Code: "LimitExceeded", Status: 409, Shape: 103, Members: []api.Member{
+			{Name: "message", Wire: "message", Shape: 258},
+		}},
+		{Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Shape: 145, Members: []api.Member{
+			{Name: "message", Wire: "message", Shape: 259},
+		}},
 		{Name: "NoSuchEntityException", Code: "NoSuchEntity", Status: 404, Shape: 148, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 260},
+			{Name: "message", Wire: "message", Shape: 262},
 		}},
 		{Name: "PolicyEvaluationException", Code: "PolicyEvaluation", Status: 500, Shape: 155, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 267},
+			{Name: "message", Wire: "message", Shape: 269},
 		}},
 		{Name: "PolicyNotAttachableException", Code: "PolicyNotAttachable", Status: 400, Shape: 159, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 271},
+			{Name: "message", Wire: "message", Shape: 273},
 		}},
-		{Name: "ServiceFailureException", Code: "ServiceFailure", Status: 500, Shape: 188, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 283},
-		}},
-		{Name: "ServiceNotSupportedException", Code: "NotSupportedService", Status: 404, Shape: 189, Members: []api.Member{
+		{Name: "ServiceFailureException", Code: "ServiceFailure", Status: 500, Shape: 190, Members: []api.Member{
 			{Name: "message", Wire: "message", Shape: 285},
 		}},
-		{Name: "UnmodifiableEntityException", Code: "UnmodifiableEntity", Status: 400, Shape: 208, Members: []api.Member{
-			{Name: "message", Wire: "message", Shape: 298},
+		{Name: "ServiceNotSupportedException", Code: "NotSupportedService", Status: 404, Shape: 191, Members: []api.Member{
+			{Name: "message", Wire: "message", Shape: 287},
+		}},
+		{Name: "UnmodifiableEntityException", Code: "UnmodifiableEntity", Status: 400, Shape: 210, Members: []api.Member{
+			{Name: "message", Wire: "message", Shape: 300},
 		}},
 	},
 	Operations: []api.Operation{
@@ -1276,9 +1276,29 @@ var Service = api.Service{
 				return out, nil
 			},
 		},
+		{Name: "ResetServiceSpecificCredential", Method: "POST", Path: "/", Status: 200,
+			Segments: []api.Segment{{Literal: ""}},
+			Input:    180, Output: 181,
+			Result:   "ResetServiceSpecificCredentialResult",
+			Errors:   []string{"NoSuchEntityException"},
+			EventsIn: api.NoShape, EventsOut: api.NoShape,
+			Access: []api.Access{
+				{Action: "iam:ResetServiceSpecificCredential", Level: "Permissions management", Conditions: []string{"iam:ServiceSpecificCredentialServiceName"}, Resources: []api.Resource{
+					{Type: "user", ARN: "arn:${Partition}:iam::${Account}:user/${UserName}", Member: "UserName", Required: true},
+				}},
+			},
+			NewInput: func() any { return new(ResetServiceSpecificCredentialInput) },
+			Call: func(ctx context.Context, impl, in any) (any, error) {
+				out, err := impl.(API).ResetServiceSpecificCredential(ctx, in.(*ResetServiceSpecificCredentialInput))
+				if err != nil {
+					return nil, err
+				}
+				return out, nil
+			},
+		},
 		{Name: "SetDefaultPolicyVersion", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    193, Output: 194,
+			Input:    195, Output: 196,
 			Errors:   []string{"InvalidInputException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1297,7 +1317,7 @@ var Service = api.Service{
 		},
 		{Name: "SimulateCustomPolicy", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    195, Output: 196,
+			Input:    197, Output: 198,
 			Result:   "SimulateCustomPolicyResult",
 			Errors:   []string{"InvalidInputException", "PolicyEvaluationException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
@@ -1315,7 +1335,7 @@ var Service = api.Service{
 		},
 		{Name: "SimulatePrincipalPolicy", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    197, Output: 196,
+			Input:    199, Output: 198,
 			Result:   "SimulatePrincipalPolicyResult",
 			Errors:   []string{"InvalidInputException", "NoSuchEntityException", "PolicyEvaluationException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
@@ -1337,7 +1357,7 @@ var Service = api.Service{
 		},
 		{Name: "TagPolicy", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    202, Output: 203,
+			Input:    204, Output: 205,
 			Errors:   []string{"ConcurrentModificationException", "InvalidInputException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1356,7 +1376,7 @@ var Service = api.Service{
 		},
 		{Name: "TagRole", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    204, Output: 205,
+			Input:    206, Output: 207,
 			Errors:   []string{"ConcurrentModificationException", "InvalidInputException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1375,7 +1395,7 @@ var Service = api.Service{
 		},
 		{Name: "TagUser", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    206, Output: 207,
+			Input:    208, Output: 209,
 			Errors:   []string{"ConcurrentModificationException", "InvalidInputException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1394,7 +1414,7 @@ var Service = api.Service{
 		},
 		{Name: "UntagPolicy", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    209, Output: 210,
+			Input:    211, Output: 212,
 			Errors:   []string{"ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1413,7 +1433,7 @@ var Service = api.Service{
 		},
 		{Name: "UntagRole", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    211, Output: 212,
+			Input:    213, Output: 214,
 			Errors:   []string{"ConcurrentModificationException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1432,7 +1452,7 @@ var Service = api.Service{
 		},
 		{Name: "UntagUser", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    213, Output: 214,
+			Input:    215, Output: 216,
 			Errors:   []string{"ConcurrentModificationException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1451,7 +1471,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateAccessKey", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    215, Output: 216,
+			Input:    217, Output: 218,
 			Errors:   []string{"InvalidInputException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1470,7 +1490,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateAssumeRolePolicy", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    217, Output: 218,
+			Input:    219, Output: 220,
 			Errors:   []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException", "UnmodifiableEntityException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1489,7 +1509,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateGroup", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    219, Output: 220,
+			Input:    221, Output: 222,
 			Errors:   []string{"EntityAlreadyExistsException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1508,7 +1528,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateRole", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    223, Output: 224,
+			Input:    225, Output: 226,
 			Result:   "UpdateRoleResult",
 			Errors:   []string{"NoSuchEntityException", "ServiceFailureException", "UnmodifiableEntityException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
@@ -1528,7 +1548,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateRoleDescription", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    221, Output: 222,
+			Input:    223, Output: 224,
 			Result:   "UpdateRoleDescriptionResult",
 			Errors:   []string{"NoSuchEntityException", "ServiceFailureException", "UnmodifiableEntityException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
@@ -1548,7 +1568,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateServiceSpecificCredential", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    225, Output: 226,
+			Input:    227, Output: 228,
 			Errors:   []string{"NoSuchEntityException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{
@@ -1567,7 +1587,7 @@ var Service = api.Service{
 		},
 		{Name: "UpdateUser", Method: "POST", Path: "/", Status: 200,
 			Segments: []api.Segment{{Literal: ""}},
-			Input:    227, Output: 228,
+			Input:    229, Output: 230,
 			Errors:   []string{"ConcurrentModificationException", "EntityAlreadyExistsException", "EntityTemporarilyUnmodifiableException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
 			EventsIn: api.NoShape, EventsOut: api.NoShape,
 			Access: []api.Access{

@@ -932,6 +932,17 @@ type RemoveUserFromGroupInput struct {
 type RemoveUserFromGroupOutput struct {
 }
 
+// ResetServiceSpecificCredentialInput is the structure ResetServiceSpecificCredentialRequest.
+type ResetServiceSpecificCredentialInput struct {
+	ServiceSpecificCredentialId string
+	UserName                    *string
+}
+
+// ResetServiceSpecificCredentialOutput is the structure ResetServiceSpecificCredentialResponse.
+type ResetServiceSpecificCredentialOutput struct {
+	ServiceSpecificCredential *ServiceSpecificCredential
+}
+
 // ResourceSpecificResult is a structure of the service model.
 type ResourceSpecificResult struct {
 	EvalDecisionDetails               map[string]PolicyEvaluationDecisionType

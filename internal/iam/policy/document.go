@@ -16,6 +16,7 @@ type node struct {
 	list    []node
 	members []member
 	offset  int
+	end     int // of objects and lists: behind the last byte
 }
 
 type member struct {
@@ -134,6 +135,7 @@ func (r reader) elements(n *node, path string, depth int) error {
 	if _, err := r.d.Token(); err != nil {
 		return r.syntax(path, err)
 	}
+	n.end = int(r.d.InputOffset())
 	return nil
 }
 
@@ -162,6 +164,7 @@ func (r reader) object(n *node, path string, depth int) error {
 	if _, err := r.d.Token(); err != nil {
 		return r.syntax(path, err)
 	}
+	n.end = int(r.d.InputOffset())
 	return nil
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Step is what one statement said to a request.
@@ -83,6 +84,28 @@ func (o operator) name() string {
 		s += "IfExists"
 	}
 	return s
+}
+
+// Position is a place in a document. Line and Column count from one, Column in
+// characters.
+type Position struct{ Line, Column int }
+
+// Span is where the statement stands in its document, as IAM's simulator counts: from
+// behind the bracket, comma or colon before it to behind its closing brace. It is zero
+// for no statement.
+func (s Source) Span() (start, end Position) {
+	if s.Policy == nil || s.Statement >= len(s.Policy.spans) {
+		return Position{}, Position{}
+	}
+	text, span := s.Policy.text, s.Policy.spans[s.Statement]
+	before := strings.TrimRight(text[:span[0]], " \t\r\n")
+	return positionOf(text, len(before)), positionOf(text, span[1])
+}
+
+func positionOf(text string, offset int) Position {
+	before := text[:offset]
+	line := strings.LastIndexByte(before, '\n') + 1
+	return Position{Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[line:]) + 1}
 }
 
 // String names the statement: policy kind, Sid or number.

@@ -30,6 +30,7 @@ func Parse(document string, kind Kind) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.text = document
 	p.program = make([]statement, len(p.Statements))
 	for i := range p.Statements {
 		var wrong *SyntaxError
@@ -102,6 +103,7 @@ func (g *grammar) document(root node) (*Policy, error) {
 		sids[s.Sid] = true
 		p.Statements = append(p.Statements, s)
 		g.offsets = append(g.offsets, n.offset)
+		p.spans = append(p.spans, [2]int{n.offset, n.end})
 	}
 	return p, nil
 }

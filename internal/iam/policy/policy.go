@@ -108,6 +108,8 @@ type Policy struct {
 	Statements []Statement
 
 	program []statement
+	text    string   // as it came
+	spans   [][2]int // of the statements in text: of the first byte, and behind the last
 }
 
 // Statement is one statement as it was written. Of each pair at most one list is

@@ -93,6 +93,21 @@ func (f *Face) DeleteAccessKey(ctx context.Context, in *iam.DeleteAccessKeyInput
 	return &iam.DeleteAccessKeyOutput{}, nil
 }
 
+// GetAccessKeyLastUsed says when, for which service and where a key last signed a
+// request. Whoever may not know a key is told nothing of it.
+func (f *Face) GetAccessKeyLastUsed(ctx context.Context, in *iam.GetAccessKeyLastUsedInput) (*iam.GetAccessKeyLastUsedOutput, error) {
+	v := f.view(ctx)
+	k, ok := v.AccessKey(in.AccessKeyId)
+	if !ok || k.Account != v.account {
+		return nil, identity.Denied(v.caller, "iam:GetAccessKeyLastUsed", "access key "+in.AccessKeyId, "")
+	}
+	out := &iam.GetAccessKeyLastUsedOutput{UserName: &k.User, AccessKeyLastUsed: &iam.AccessKeyLastUsed{Region: "N/A", ServiceName: "N/A"}}
+	if u := f.Identity.LastUse(k); !u.At.IsZero() {
+		out.AccessKeyLastUsed = &iam.AccessKeyLastUsed{LastUsedDate: &u.At, Region: u.Region, ServiceName: u.Service}
+	}
+	return out, nil
+}
+
 // bedrockKeys is the service whose long-term API keys these credentials are.
 const bedrockKeys = "bedrock.amazonaws.com"
 
@@ -129,10 +144,15 @@ func (f *Face) CreateServiceSpecificCredential(ctx context.Context, in *iam.Crea
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &iam.CreateServiceSpecificCredentialOutput{ServiceSpecificCredential: &iam.ServiceSpecificCredential{
+	return &iam.CreateServiceSpecificCredentialOutput{ServiceSpecificCredential: shown(k, token)}, nil
+}
+
+// shown is a Bedrock API key with its secret.
+func shown(k identity.BearerKey, token identity.Secret) *iam.ServiceSpecificCredential {
+	return &iam.ServiceSpecificCredential{
 		CreateDate: k.Created, ExpirationDate: ends(k), ServiceName: bedrockKeys, ServiceCredentialAlias: &k.ID, ServiceCredentialSecret: new(token.Reveal()),
 		ServiceSpecificCredentialId: credentialID(k), Status: status(k.Active), UserName: k.User,
-	}}, nil
+	}
 }
 
 // ListServiceSpecificCredentials lists a user's Bedrock API keys, or everybody's.
@@ -165,20 +185,57 @@ func (f *Face) ListServiceSpecificCredentials(ctx context.Context, in *iam.ListS
 	})}, nil
 }
 
-// DeleteServiceSpecificCredential removes a Bedrock API key.
-func (f *Face) DeleteServiceSpecificCredential(ctx context.Context, in *iam.DeleteServiceSpecificCredentialInput) (*iam.DeleteServiceSpecificCredentialOutput, error) {
-	v := f.view(ctx)
-	u, err := v.user(in.UserName)
+// credential finds a Bedrock API key of a user by the ID that IAM shows.
+func (v view) credential(user *string, id string) (identity.BearerKey, error) {
+	u, err := v.user(user)
+	if err != nil {
+		return identity.BearerKey{}, err
+	}
+	for _, k := range v.BearerKeys(v.account, u.Name) {
+		if credentialID(k) == id {
+			return k, nil
+		}
+	}
+	return identity.BearerKey{}, apierr.New(noSuchEntity, "The service specific credential with id %s cannot be found.", id)
+}
+
+// UpdateServiceSpecificCredential switches a Bedrock API key on or off.
+func (f *Face) UpdateServiceSpecificCredential(ctx context.Context, in *iam.UpdateServiceSpecificCredentialInput) (*iam.UpdateServiceSpecificCredentialOutput, error) {
+	if in.Status == iam.StatusTypeExpired {
+		return nil, apierr.New(invalidInput, "The status must be Active or Inactive.")
+	}
+	k, err := f.view(ctx).credential(in.UserName, in.ServiceSpecificCredentialId)
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range v.BearerKeys(v.account, u.Name) {
-		if credentialID(k) == in.ServiceSpecificCredentialId {
-			if err := f.Identity.DeleteBearerKey(ctx, k.ID); err != nil {
-				return nil, fault(err)
-			}
-			return &iam.DeleteServiceSpecificCredentialOutput{}, nil
-		}
+	if err := f.Identity.SetBearerKeyActive(ctx, k.ID, in.Status == iam.StatusTypeActive); err != nil {
+		return nil, fault(err)
 	}
-	return nil, apierr.New(noSuchEntity, "The service specific credential with id %s cannot be found.", in.ServiceSpecificCredentialId)
+	return &iam.UpdateServiceSpecificCredentialOutput{}, nil
+}
+
+// ResetServiceSpecificCredential gives a Bedrock API key another secret; it is shown
+// this once.
+func (f *Face) ResetServiceSpecificCredential(ctx context.Context, in *iam.ResetServiceSpecificCredentialInput) (*iam.ResetServiceSpecificCredentialOutput, error) {
+	k, err := f.view(ctx).credential(in.UserName, in.ServiceSpecificCredentialId)
+	if err != nil {
+		return nil, err
+	}
+	k, token, err := f.Identity.ResetBearerKey(ctx, k.ID)
+	if err != nil {
+		return nil, fault(err)
+	}
+	return &iam.ResetServiceSpecificCredentialOutput{ServiceSpecificCredential: shown(k, token)}, nil
+}
+
+// DeleteServiceSpecificCredential removes a Bedrock API key.
+func (f *Face) DeleteServiceSpecificCredential(ctx context.Context, in *iam.DeleteServiceSpecificCredentialInput) (*iam.DeleteServiceSpecificCredentialOutput, error) {
+	k, err := f.view(ctx).credential(in.UserName, in.ServiceSpecificCredentialId)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Identity.DeleteBearerKey(ctx, k.ID); err != nil {
+		return nil, fault(err)
+	}
+	return &iam.DeleteServiceSpecificCredentialOutput{}, nil
 }

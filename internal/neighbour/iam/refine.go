@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/outcrop-dev/outcrop/internal/api"
 	"github.com/outcrop-dev/outcrop/internal/api/iam"
@@ -35,12 +36,30 @@ func (f *Face) Refine(ctx context.Context, _ *api.Operation, in any, types []str
 	if q.policyARN != "" {
 		p.Conditions["iam:PolicyARN"] = []string{q.policyARN}
 	}
+	credentialKeys(in, p.Conditions)
+}
+
+// credentialKeys are the condition keys of Bedrock's API keys.
+func credentialKeys(in any, keys map[string][]string) {
+	service := bedrockKeys
+	switch in := in.(type) {
+	case *iam.CreateServiceSpecificCredentialInput:
+		service = in.ServiceName
+		if in.CredentialAgeDays != nil {
+			keys["iam:ServiceSpecificCredentialAgeDays"] = []string{strconv.Itoa(*in.CredentialAgeDays)}
+		}
+	case *iam.UpdateServiceSpecificCredentialInput, *iam.ResetServiceSpecificCredentialInput, *iam.DeleteServiceSpecificCredentialInput:
+	default:
+		return
+	}
+	keys["iam:ServiceSpecificCredentialServiceName"] = []string{service}
 }
 
 // question is what an input says of the resource it is about.
 type question struct {
 	user, group, role, policy string
-	self                      bool // the input may leave the user out, and does
+	self                      bool   // the input may leave the user out, and does
+	key                       string // an access key, which stands for its user
 	path                      *string
 	boundary, policyARN       string
 }
@@ -52,6 +71,9 @@ func (v view) resource(typ string, q question) (name string, tags map[string]str
 	case "user":
 		if q.self && v.caller != nil && v.caller.Kind == identity.KindUser {
 			q.user = v.caller.Name
+		}
+		if k, ok := v.AccessKey(q.key); ok && k.Account == v.account {
+			q.user = k.User
 		}
 		if u, ok := v.User(v.account, q.user); ok {
 			return v.UserARN(u), u.Tags, u.Boundary
@@ -92,8 +114,11 @@ func questionOf(in any) (q question) {
 	if p, ok := m["Path"]; ok {
 		q.path = &p
 	}
-	switch in.(type) {
-	case *iam.GetUserInput, *iam.CreateAccessKeyInput, *iam.ListAccessKeysInput, *iam.UpdateAccessKeyInput, *iam.DeleteAccessKeyInput, *iam.ListServiceSpecificCredentialsInput, *iam.DeleteServiceSpecificCredentialInput:
+	switch in := in.(type) {
+	case *iam.GetAccessKeyLastUsedInput:
+		q.key = in.AccessKeyId
+	case *iam.GetUserInput, *iam.CreateAccessKeyInput, *iam.ListAccessKeysInput, *iam.UpdateAccessKeyInput, *iam.DeleteAccessKeyInput, *iam.ListServiceSpecificCredentialsInput, *iam.UpdateServiceSpecificCredentialInput,
+		*iam.ResetServiceSpecificCredentialInput, *iam.DeleteServiceSpecificCredentialInput:
 		q.self = q.user == ""
 	}
 	return q

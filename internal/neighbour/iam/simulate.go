@@ -265,7 +265,10 @@ func (s *simulation) ask(r *policy.Request) iam.EvaluationResult {
 			within, forbidden = within || st.Effect == policy.Allow, forbidden || st.Effect == policy.Deny
 		}
 		if st.Matched && st.Effect == effect && st.Kind != policy.Boundary && out.EvalDecision != iam.PolicyEvaluationDecisionTypeImplicitDeny {
-			out.MatchedStatements = append(out.MatchedStatements, s.source[st.Source.Policy])
+			m := s.source[st.Source.Policy]
+			start, end := st.Span()
+			m.StartPosition, m.EndPosition = &iam.Position{Line: &start.Line, Column: &start.Column}, &iam.Position{Line: &end.Line, Column: &end.Column}
+			out.MatchedStatements = append(out.MatchedStatements, m)
 		}
 		if !st.Matched && strings.Contains(st.Why, "the request has no such key") {
 			for _, c := range st.Source.Policy.Statements[st.Statement].Condition {

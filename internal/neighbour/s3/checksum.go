@@ -4,12 +4,17 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/zeebo/xxh3"
 
 	"github.com/outcrop-dev/outcrop/internal/object"
 )
@@ -25,9 +30,23 @@ var algorithms = []algorithm{
 	{"CRC32", "X-Amz-Checksum-Crc32", 4},
 	{"CRC32C", "X-Amz-Checksum-Crc32c", 4},
 	{"CRC64NVME", "X-Amz-Checksum-Crc64nvme", 8},
+	{"MD5", "X-Amz-Checksum-Md5", md5.Size},
 	{"SHA1", "X-Amz-Checksum-Sha1", sha1.Size},
 	{"SHA256", "X-Amz-Checksum-Sha256", sha256.Size},
+	{"SHA512", "X-Amz-Checksum-Sha512", sha512.Size},
+	{"XXHASH128", "X-Amz-Checksum-Xxhash128", 16},
+	{"XXHASH3", "X-Amz-Checksum-Xxhash3", 8},
+	{"XXHASH64", "X-Amz-Checksum-Xxhash64", 8},
 }
+
+// unknownAlgorithm is what S3 says to a name that is none of them.
+var unknownAlgorithm = func() string {
+	var names []string
+	for i := range algorithms {
+		names = append(names, algorithms[i].name)
+	}
+	return "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [" + strings.Join(names, ", ") + "]"
+}()
 
 // usual is the checksum that S3 keeps when the client names none.
 const usual = "CRC64NVME"
@@ -50,40 +69,65 @@ func algorithmOfHeader(header string) *algorithm {
 	return nil
 }
 
-// of returns a sum as hex, "" when the store does not know it.
-func (a *algorithm) of(s object.Sums) string {
+// of returns a sum as hex, "" when it is not known.
+func (a *algorithm) of(s object.Sums) string { return *a.in(&s) }
+
+func (a *algorithm) in(s *object.Sums) *string {
 	switch a.name {
 	case "CRC32":
-		return s.CRC32
+		return &s.CRC32
 	case "CRC32C":
-		return s.CRC32C
+		return &s.CRC32C
 	case "CRC64NVME":
-		return s.CRC64NVME
-	case "SHA256":
-		return s.SHA256
+		return &s.CRC64NVME
+	case "MD5":
+		return &s.MD5
+	case "SHA1":
+		return &s.SHA1
+	case "SHA512":
+		return &s.SHA512
+	case "XXHASH64":
+		return &s.XXHash64
+	case "XXHASH3":
+		return &s.XXHash3
+	case "XXHASH128":
+		return &s.XXHash128
 	}
-	return ""
+	return &s.SHA256
 }
+
+// hasher computes the algorithm; stored says that object stores do so anyway.
+func (a *algorithm) hasher() (h hash.Hash, stored bool) {
+	switch a.name {
+	case "CRC32":
+		return crc32.NewIEEE(), true
+	case "CRC32C":
+		return crc32.New(crc32.MakeTable(crc32.Castagnoli)), true
+	case "MD5":
+		return md5.New(), true
+	case "SHA1":
+		return sha1.New(), false
+	case "SHA512":
+		return sha512.New(), false
+	case "XXHASH64":
+		return xxhash.New(), false
+	case "XXHASH3":
+		return xxh3.New(), false
+	case "XXHASH128":
+		return xxh3.New128(), false
+	case "CRC64NVME":
+		return nil, true // never of checksums: its type is always that of the whole object
+	}
+	return sha256.New(), true
+}
+
+// crc reports whether the sum of a whole is known from those of its parts.
+func (a *algorithm) crc() bool { return strings.HasPrefix(a.name, "CRC") }
 
 // composite is the checksum of checksums of an object made of parts.
 func (a *algorithm) composite(parts []object.Part) string {
-	var h hash.Hash
-	switch a.name {
-	case "CRC32", "CRC32C":
-		var all []byte
-		for i := range parts {
-			b, err := hex.DecodeString(a.of(parts[i].Sums))
-			if err != nil || len(b) != a.size {
-				return ""
-			}
-			all = append(all, b...)
-		}
-		hasher := object.NewHasher()
-		_, _ = hasher.Write(all)
-		return base64Of(a.of(hasher.Sums())) + "-" + itoa(len(parts))
-	case "SHA256":
-		h = sha256.New()
-	default:
+	h, _ := a.hasher()
+	if h == nil {
 		return ""
 	}
 	for i := range parts {
@@ -94,6 +138,39 @@ func (a *algorithm) composite(parts []object.Part) string {
 		h.Write(b)
 	}
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)) + "-" + itoa(len(parts))
+}
+
+// summing is content with one more sum, for an algorithm that stores do not compute.
+type summing struct {
+	r io.Reader
+	a *algorithm
+	h hash.Hash
+}
+
+var _ object.Summer = (*summing)(nil)
+
+// withSum lets a store learn the algorithm's sum of what it reads; nil asks for none.
+func withSum(r io.Reader, a *algorithm) io.Reader {
+	if a == nil {
+		return r
+	}
+	h, stored := a.hasher()
+	if stored {
+		return r
+	}
+	return &summing{r, a, h}
+}
+
+func (s *summing) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.h.Write(p[:n])
+	return n, err
+}
+
+// Further implements object.Summer.
+func (s *summing) Further() (sums object.Sums) {
+	*s.a.in(&sums) = hex.EncodeToString(s.h.Sum(nil))
+	return sums
 }
 
 // base64Of turns the store's hex into the wire's base64.
@@ -122,9 +199,11 @@ type integrity struct {
 	sum    *algorithm
 	want   string                       // hex of sum; "" while it is in the trailer or not sent
 	late   bool                         // the checksum is in the trailer
-	sha1   hash.Hash                    // the object store computes the others
+	sent   bool                         // a header or trailer names sum; else it was chosen for the upload
 	signed func(sha256Hex string) error // holds the content against the signed hash; nil: done while reading
 }
+
+const severalSums = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
 
 // integrity reads the headers that promise something about the body.
 func (x *request) integrity() (*integrity, error) {
@@ -135,23 +214,23 @@ func (x *request) integrity() (*integrity, error) {
 			return nil, fail(errInvalidDigest, "Content-MD5", v[0])
 		}
 	}
-	for i := range algorithms {
-		a := &algorithms[i]
-		vs := h[a.header]
-		if len(vs) == 0 {
-			continue
-		}
-		if in.sum != nil {
-			return nil, say(errInvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-		}
-		if in.sum, in.want = a, hexOf(vs[0], a.size); in.want == "" {
-			return nil, say(errInvalidRequest, "Value for "+strings.ToLower(a.header)+" header is invalid.")
-		}
-	}
 	for name := range h {
 		rest, ok := strings.CutPrefix(name, "X-Amz-Checksum-")
-		if ok && rest != "Algorithm" && rest != "Type" && rest != "Mode" && algorithmOfHeader(name) == nil {
-			return nil, notBuilt("Checksum " + strings.ToUpper(rest))
+		if !ok || rest == "Algorithm" || rest == "Type" || rest == "Mode" {
+			continue
+		}
+		a := algorithmOfHeader(name)
+		switch {
+		case a == nil:
+			return nil, say(errInvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
+		case in.sum != nil:
+			return nil, say(errInvalidRequest, severalSums)
+		}
+		in.sum, in.sent = a, true
+	}
+	if in.sum != nil {
+		if in.want = hexOf(h.Get(in.sum.header), in.sum.size); in.want == "" {
+			return nil, say(errInvalidRequest, "Value for "+strings.ToLower(in.sum.header)+" header is invalid.")
 		}
 	}
 	for _, name := range strings.Split(h.Get("X-Amz-Trailer"), ",") {
@@ -161,9 +240,9 @@ func (x *request) integrity() (*integrity, error) {
 		case a == nil && name != "":
 			return nil, say(errInvalidRequest, "The value specified in the x-amz-trailer header is not supported")
 		case a != nil && in.sum != nil:
-			return nil, say(errInvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+			return nil, say(errInvalidRequest, severalSums)
 		case a != nil:
-			in.sum, in.late = a, true
+			in.sum, in.late, in.sent = a, true, true
 		}
 	}
 	if named := h.Get("X-Amz-Sdk-Checksum-Algorithm"); named != "" {
@@ -176,19 +255,7 @@ func (x *request) integrity() (*integrity, error) {
 			return nil, say(errInvalidRequest, "Value for x-amz-sdk-checksum-algorithm header is invalid.")
 		}
 	}
-	if in.sum != nil && in.sum.name == "SHA1" {
-		in.sha1 = sha1.New()
-	}
 	return in, nil
-}
-
-// reader lets pass what is read and keeps the one checksum that the object store
-// does not compute.
-func (in *integrity) reader(r io.Reader) io.Reader {
-	if in.sha1 == nil {
-		return r
-	}
-	return io.TeeReader(r, in.sha1)
 }
 
 // verify holds the content against the promises, once it was read to its end.
@@ -204,7 +271,7 @@ func (in *integrity) verify(size int64, sums object.Sums) error {
 	if in.md5 != "" && in.md5 != sums.MD5 {
 		return fail(errBadDigest, "ExpectedDigest", in.md5, "CalculatedDigest", base64Of(sums.MD5))
 	}
-	if in.sum == nil {
+	if !in.sent {
 		return nil
 	}
 	if in.late {
@@ -219,38 +286,26 @@ func (in *integrity) verify(size int64, sums object.Sums) error {
 			return say(errInvalidRequest, "Value for "+strings.ToLower(in.sum.header)+" trailing header is invalid.")
 		}
 	}
-	if in.want != in.got(sums) {
+	if in.want != in.sum.of(sums) {
 		return say(errBadDigest, "The "+in.sum.name+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }
 
-func (in *integrity) got(sums object.Sums) string {
-	if in.sha1 != nil {
-		return hex.EncodeToString(in.sha1.Sum(nil))
-	}
-	return in.sum.of(sums)
-}
-
 // echo answers the checksum of what was written.
 func (in *integrity) echo(h http.Header, sums object.Sums) {
-	a, v := in.sum, ""
+	a := in.sum
 	if a == nil {
 		a = algorithmOf(usual)
 	}
-	if in.sha1 != nil {
-		v = in.got(sums)
-	} else {
-		v = a.of(sums)
-	}
-	if v != "" {
+	if v := a.of(sums); v != "" {
 		h[a.header] = []string{base64Of(v)}
 		h["X-Amz-Checksum-Type"] = []string{"FULL_OBJECT"}
 	}
 }
 
-// remembered is what hidden metadata says about an object's checksum: algorithm,
-// type, and the value where the store does not know it.
+// remembered is what an object's system attributes say about its checksum:
+// algorithm, type, and the value for a store that does not keep it.
 type remembered struct {
 	sum       *algorithm
 	composite bool

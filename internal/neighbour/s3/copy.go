@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ func (x *request) source() (at object.Address, info object.Info, err error) {
 	}
 	bad := say(errInvalidArgument, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "ArgumentName", "x-amz-copy-source", "ArgumentValue", x.R.Header.Get("X-Amz-Copy-Source"))
 	if text, err = url.PathUnescape(text); err != nil || !utf8.ValidString(text) {
-		return at, info, bad
+		return at, info, say(errInvalidArgument, "Invalid copy source encoding", "ArgumentName", "x-amz-copy-source", "ArgumentValue", x.R.Header.Get("X-Amz-Copy-Source"))
 	}
 	name, key, ok := strings.Cut(strings.TrimPrefix(text, "/"), "/")
 	if !ok || name == "" || key == "" {
@@ -66,7 +67,7 @@ func (x *request) copyObject() error {
 	var again *algorithm // the checksum that the copy is to have
 	if v := h.Get("X-Amz-Checksum-Algorithm"); v != "" {
 		if again = algorithmOf(v); again == nil {
-			return say(errInvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+			return say(errInvalidRequest, unknownAlgorithm)
 		}
 	}
 	from, src, err := x.source()
@@ -80,11 +81,11 @@ func (x *request) copyObject() error {
 	if o.If, err = writeIf(h); err != nil {
 		return err
 	}
-	replaced, err := directive(h.Get("X-Amz-Metadata-Directive"), "x-amz-metadata-directive")
+	replaced, err := directive(h, "metadata")
 	if err != nil {
 		return err
 	}
-	retagged, err := directive(h.Get("X-Amz-Tagging-Directive"), "x-amz-tagging-directive")
+	retagged, err := directive(h, "tagging")
 	if err != nil {
 		return err
 	}
@@ -116,9 +117,6 @@ func (x *request) copyObject() error {
 		set(&attrs, systemSum, v)
 	}
 	if again != nil {
-		if again.of(src.Sums) == "" {
-			return notBuilt("Computing " + again.name + " anew for a copy of this object")
-		}
 		set(&attrs, systemSum, remembered{sum: again}.String())
 	}
 	o.Attributes = &attrs
@@ -143,7 +141,12 @@ func (x *request) copyObject() error {
 			return err
 		}
 	}
-	info, err := x.f.objects.Copy(x.ctx, from, x.address(), o)
+	var info object.Info
+	if again != nil && again.of(src.Sums) == "" {
+		info, err = x.rewrite(from, &src, again, o)
+	} else {
+		info, err = x.f.objects.Copy(x.ctx, from, x.address(), o)
+	}
 	if err != nil {
 		return err
 	}
@@ -160,14 +163,47 @@ func (x *request) copyObject() error {
 	return x.answer(&d)
 }
 
-func directive(v, name string) (replace bool, err error) {
-	switch v {
+// rewrite copies through this server, to learn a checksum of the content that
+// nobody has computed yet.
+func (x *request) rewrite(from object.Address, src *object.Info, a *algorithm, o object.CopyOptions) (object.Info, error) {
+	tags := o.Tags
+	if tags == nil {
+		var err error
+		if tags, err = x.f.objects.Tags(x.ctx, from); err != nil {
+			return object.Info{}, err
+		}
+	}
+	c, err := x.f.objects.Get(x.ctx, from, object.Range{})
+	if err != nil {
+		return object.Info{}, err
+	}
+	defer func() { _ = c.Body.Close() }() // read to its end below, or given up
+	if c.Info.ETag != src.ETag {
+		return object.Info{}, fail(errOperationAborted)
+	}
+	return x.f.objects.Put(x.ctx, x.address(), withSum(c.Body, a), object.PutOptions{Attributes: *o.Attributes, Tags: tags, If: o.If, Verify: whole(c.Length)})
+}
+
+// whole refuses content of another length, which is a fault of the store.
+func whole(length int64) func(int64, object.Sums) error {
+	return func(size int64, _ object.Sums) error {
+		if size != length {
+			return fail(errInternal)
+		}
+		return nil
+	}
+}
+
+func directive(h http.Header, of string) (replace bool, err error) {
+	name := "x-amz-" + of + "-directive"
+	switch v := h.Get(name); v {
 	case "", "COPY":
 		return false, nil
 	case "REPLACE":
 		return true, nil
+	default:
+		return false, say(errInvalidArgument, "Unknown "+of+" directive.", "ArgumentName", name, "ArgumentValue", v)
 	}
-	return false, say(errInvalidArgument, "Unknown directive.", "ArgumentName", name, "ArgumentValue", v)
 }
 
 func (x *request) copyPart() error {
@@ -203,12 +239,11 @@ func (x *request) copyPart() error {
 	if c.Info.ETag != src.ETag {
 		return fail(errOperationAborted)
 	}
-	p, err := x.f.objects.PutPart(x.ctx, x.uploadOf(), n, c.Body, func(size int64, _ object.Sums) error {
-		if size != c.Length {
-			return fail(errInternal)
-		}
-		return nil
-	})
+	upload, err := x.begun()
+	if err != nil {
+		return err
+	}
+	p, err := x.f.objects.PutPart(x.ctx, x.uploadOf(), n, withSum(c.Body, upload.sum), whole(c.Length))
 	if err != nil {
 		return err
 	}
@@ -216,6 +251,9 @@ func (x *request) copyPart() error {
 	d.begin("CopyPartResult", true)
 	d.text("LastModified", stamp(p.Modified))
 	d.text("ETag", quote(p.ETag))
+	if upload.sum != nil {
+		d.maybe("Checksum"+upload.sum.name, base64Of(upload.sum.of(p.Sums)))
+	}
 	d.end("CopyPartResult")
 	return x.answer(&d)
 }

@@ -20,6 +20,7 @@ type settings struct {
 	Encryption *encryptionRule `json:",omitempty"`
 	Block      *block          `json:",omitempty"`
 	Ownership  string          `json:",omitempty"`
+	Suspended  bool            `json:",omitempty"` // versioning
 }
 
 // rows are the buckets. Names are unique in the server, so the key has no account;

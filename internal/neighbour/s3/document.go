@@ -126,7 +126,8 @@ func (x *request) gather(limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(in.reader(x.body), limit+1))
+	body := withSum(x.body, in.sum)
+	b, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (x *request) gather(limit int64) ([]byte, error) {
 	}
 	h := object.NewHasher()
 	_, _ = h.Write(b)
-	return b, in.verify(int64(len(b)), h.Sums())
+	return b, in.verify(int64(len(b)), h.Sums().Further(body))
 }
 
 // read gathers and decodes an XML document.

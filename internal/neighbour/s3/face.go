@@ -144,6 +144,9 @@ type request struct {
 	key    string // "" at the bucket
 	bucket *bucket
 	op     *operation
+
+	form   *form       // of PostObject
+	policy *postPolicy // that signs it; nil: nobody did
 }
 
 // recorder notes what was answered.
@@ -240,8 +243,11 @@ func (x *request) find() error {
 // decides.
 func (x *request) authenticate() error {
 	x.body = x.R.Body
-	if x.op.open {
-		x.Call.Principal = anonymous
+	if x.op.open || x.op == opPostObject {
+		x.Call.Principal, x.Call.Region = anonymous, cmp.Or(x.Call.Region, "us-east-1")
+		if x.op == opPostObject {
+			return x.readPost()
+		}
 		return nil
 	}
 	defer x.hoist()
@@ -254,11 +260,11 @@ func (x *request) authenticate() error {
 		return say(errInvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 	}
 	if scope, ok := sigv4.ScopeOf(x.R); ok && scope.Service != "s3" {
-		c := errAuthHeader
+		c, begins := errAuthHeader, headerBegins
 		if x.query.Has("X-Amz-Credential") {
-			c = errAuthQuery
+			c, begins = errAuthQuery, queryBegins
 		}
-		return say(c, "The credential is for service "+strconv.Quote(scope.Service)+". This endpoint belongs to \"s3\".")
+		return say(c, begins+"incorrect service "+strconv.Quote(scope.Service)+". This endpoint belongs to \"s3\".")
 	}
 	body, err := x.AuthenticateStream()
 	if e, ok := errors.AsType[*sigv4.Error](err); ok && e.Reason == sigv4.Missing {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
@@ -34,6 +35,11 @@ func (f *fault) Error() string { return f.name + ": " + f.text }
 func (f *fault) Unwrap() error { return f.cause }
 
 func fail(c code, extra ...string) *fault { return &fault{code: c, extra: extra} }
+
+func (f *fault) with(extra ...string) *fault {
+	f.extra = append(f.extra, extra...)
+	return f
+}
 
 // say is fail with a text of its own.
 func say(c code, text string, extra ...string) *fault {
@@ -164,6 +170,11 @@ var ofStore = []struct {
 // unauthentic is the answer to a request that was not authenticated. A mismatch
 // shows what was computed, for a person with a wrong key or clock.
 func (x *request) unauthentic(e *sigv4.Error) *fault {
+	if e.Reason == sigv4.Incomplete || e.Reason == sigv4.BadScope {
+		if f := x.malformed(e); f != nil {
+			return f
+		}
+	}
 	name, status := e.Code(sigv4.S3)
 	f := &fault{code: code{name, status, e.Message}, cause: e.Err}
 	if e.AccessKeyID != "" {
@@ -172,7 +183,19 @@ func (x *request) unauthentic(e *sigv4.Error) *fault {
 	switch e.Reason {
 	case sigv4.UnknownKey:
 		f.text = "The AWS Access Key Id you provided does not exist in our records."
+	case sigv4.HeadersUnsigned:
+		f.text, f.extra = textUnsigned, append(f.extra, "HeadersNotSigned", x.unsigned())
+	case sigv4.BadToken:
+		f.text = "The provided token is malformed or otherwise invalid."
+	case sigv4.LengthMismatch:
+		if _, err := strconv.ParseInt(x.R.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64); err != nil {
+			return fail(errMissingLength)
+		}
+		f.text, f.extra = errIncompleteBody.text, append(f.extra, "Detail", e.Message)
+	case sigv4.ChunkMalformed:
+		f.text, f.extra = "The request body terminated unexpectedly", append(f.extra, "Detail", e.Message)
 	case sigv4.Mismatch:
+		f.text = textMismatch
 		f.extra = append(f.extra, "StringToSign", e.StringToSign, "CanonicalRequest", e.CanonicalRequest)
 	case sigv4.PayloadMismatch:
 		if x.R.Header.Get("X-Amz-Content-Sha256") == "" {

@@ -35,14 +35,12 @@ func (x *request) putObject() error {
 	}
 	if in.sum != nil && in.sum.name != usual {
 		r := remembered{sum: in.sum}
-		if in.sha1 != nil {
-			if r.value = base64Of(in.want); r.value == "" {
-				r.sum = algorithmOf(usual)
-			}
+		if _, stored := in.sum.hasher(); !stored {
+			r.value = base64Of(in.want) // "" while it is in the trailer: then a store that keeps sums knows
 		}
 		set(&attrs, systemSum, r.String())
 	}
-	info, err := x.f.objects.Put(x.ctx, x.address(), in.reader(x.body), object.PutOptions{
+	info, err := x.f.objects.Put(x.ctx, x.address(), withSum(x.body, in.sum), object.PutOptions{
 		Attributes: attrs, Tags: tags, If: cond, Verify: in.verify,
 	})
 	if err != nil {

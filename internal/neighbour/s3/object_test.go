@@ -205,10 +205,11 @@ func TestABodyThatIsNotWhatWasPromisedBecomesNoObject(t *testing.T) {
 		{"class", "InvalidStorageClass", []string{"x-amz-storage-class", "COLD"}},
 		{"archive", "NotImplemented", []string{"x-amz-storage-class", "GLACIER"}},
 		{"eleven tags", "BadRequest", []string{"x-amz-tagging", "a=&b=&c=&d=&e=&f=&g=&h=&i=&j=&k="}},
-		{"a tag twice", "InvalidTag", []string{"x-amz-tagging", "a=1&a=2"}},
+		{"a tag twice", "InvalidArgument", []string{"x-amz-tagging", "a=1&a=2"}},
 		{"metadata", "MetadataTooLarge", []string{"x-amz-meta-a", strings.Repeat("x", 2048)}},
 		{"lock", "InvalidRequest", []string{"x-amz-object-lock-mode", "GOVERNANCE"}},
-		{"sha512", "NotImplemented", []string{"x-amz-checksum-sha512", "AAAA"}},
+		{"sha512", "InvalidRequest", []string{"x-amz-checksum-sha512", "AAAA"}},
+		{"no checksum of S3", "InvalidRequest", []string{"x-amz-checksum-adler", "AAAA"}},
 		{"version", "NoSuchVersion", nil},
 	} {
 		path := "/things/k"

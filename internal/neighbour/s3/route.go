@@ -32,6 +32,7 @@ func (op *operation) check(x *request) error {
 var (
 	opCreateBucket = &operation{name: "CreateBucket", action: "s3:CreateBucket"}
 	opPreflight    = &operation{name: "OptionsObject", open: true}
+	opPostObject   = &operation{name: "PostObject"} // authenticated by its form
 )
 
 // place says what an operation is about.
@@ -60,10 +61,12 @@ func operations() map[routeKey]*operation {
 	}
 	opCreateBucket.run = (*request).createBucket
 	opPreflight.run = (*request).preflight
+	opPostObject.run = (*request).postObject
 
 	add(atRoot, "GET", "", "ListBuckets", "s3:ListAllMyBuckets", (*request).listBuckets)
 
 	m[routeKey{atBucket, "PUT", ""}] = opCreateBucket
+	m[routeKey{atBucket, "POST", ""}] = opPostObject
 	add(atBucket, "HEAD", "", "HeadBucket", "s3:ListBucket", (*request).headBucket)
 	add(atBucket, "DELETE", "", "DeleteBucket", "s3:DeleteBucket", (*request).deleteBucket)
 	add(atBucket, "GET", "", "ListObjects", "s3:ListBucket", (*request).listObjects)
@@ -111,6 +114,8 @@ func operations() map[routeKey]*operation {
 	add(atObject, "POST", "uploadId", "CompleteMultipartUpload", "s3:PutObject", (*request).completeUpload)
 	add(atObject, "DELETE", "uploadId", "AbortMultipartUpload", "s3:AbortMultipartUpload", (*request).abortUpload)
 	add(atObject, "GET", "uploadId", "ListParts", "s3:ListMultipartUploadParts", (*request).listParts)
+
+	absent(add)
 
 	m[routeKey{atObject, "COPY", ""}] = &operation{name: "CopyObject", run: (*request).copyObject}
 	m[routeKey{atObject, "COPY", "uploadId"}] = &operation{name: "UploadPartCopy", run: (*request).copyPart}
@@ -172,9 +177,6 @@ func route(r *http.Request, query url.Values, bucket, object bool) (*operation, 
 	}
 	if op := routes[routeKey{at, method, sub}]; op != nil {
 		return op, nil
-	}
-	if method == http.MethodPost && at == atBucket && strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
-		return nil, notBuilt("Uploading by a browser's form")
 	}
 	return nil, fail(errMethod, "Method", r.Method, "ResourceType", strings.ToUpper(string(at)))
 }

@@ -229,7 +229,7 @@ func (h *house) send(t testing.TB, signed bool, method, path, body string, heade
 
 func do(t testing.TB, r *http.Request) answer {
 	t.Helper()
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	resp, err := (&http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

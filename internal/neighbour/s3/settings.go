@@ -261,11 +261,34 @@ func checkEncryption(algorithm string) error {
 func (x *request) getVersioning() error {
 	var d document
 	d.begin("VersioningConfiguration", true)
+	if x.bucket.Suspended {
+		d.text("Status", "Suspended")
+	}
 	d.end("VersioningConfiguration")
 	return x.answer(&d)
 }
 
-func (x *request) putVersioning() error { return notBuilt("Versioning") }
+type versioningDocument struct {
+	XMLName   xml.Name `xml:"VersioningConfiguration"`
+	Status    string   `xml:"Status"`
+	MFADelete string   `xml:"MfaDelete"`
+}
+
+// putVersioning takes Suspended: a bucket whose versioning is suspended before it
+// ever had any behaves like one without, but for this answer.
+func (x *request) putVersioning() error {
+	c, err := read[versioningDocument](x, maxDocument)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.MFADelete == "Enabled", c.Status == "Enabled":
+		return notBuilt("Versioning")
+	case c.Status != "Suspended":
+		return fail(errMalformedXML)
+	}
+	return x.put(http.StatusOK, func(s *settings) { s.Suspended = true })
+}
 
 // noACL refuses headers that set an access control list other than the one that
 // everything has.

@@ -10,10 +10,11 @@ import (
 
 // TestThePublicSuite runs the integration tests that versitygw carries in its
 // binary (Go module github.com/versity/versitygw, v1.8.0), each against a server
-// of its own. testdata/suite.txt names those that hold here; each must. The others
-// ask for what doc.go leaves out, for public policies on new buckets, for that
-// program's own texts (a full stop after S3's), for its users, its file-system
-// rules, or for the newer checksums.
+// of its own. testdata/suite.txt names those that hold here; each must. Of its 860
+// tests of S3 the others ask for object locks (103), versioning (56), users that
+// program makes by itself (45), a full stop after S3's own texts (75), or else for
+// access control lists, websites, public policies on new buckets, its file-system
+// rules, ETags of its own, or NotImplemented where S3 and this face have an answer.
 //
 // OUTCROP_S3_SUITE is the path of the binary. The run takes about a minute.
 func TestThePublicSuite(t *testing.T) {
@@ -26,7 +27,7 @@ func TestThePublicSuite(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Fields(string(b))
-	if len(all) < 200 {
+	if len(all) < 320 {
 		t.Fatalf("the list has %d names", len(all))
 	}
 	names := make(chan string)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/outcrop-dev/outcrop/internal/object"
@@ -34,9 +35,9 @@ func checkTags(tags []tag, most int) error {
 	seen := map[string]bool{}
 	for _, t := range tags {
 		switch {
-		case t.Key == "" || utf8.RuneCountInString(t.Key) > 128 || !utf8.ValidString(t.Key) || strings.ContainsFunc(t.Key, control):
+		case t.Key == "" || utf8.RuneCountInString(t.Key) > 128 || !utf8.ValidString(t.Key) || strings.ContainsFunc(t.Key, notInTags):
 			return fail(errInvalidTag, "TagKey", t.Key)
-		case utf8.RuneCountInString(t.Value) > 256 || !utf8.ValidString(t.Value) || strings.ContainsFunc(t.Value, control):
+		case utf8.RuneCountInString(t.Value) > 256 || !utf8.ValidString(t.Value) || strings.ContainsFunc(t.Value, notInTags):
 			return say(errInvalidTag, "The TagValue you have provided is invalid", "TagKey", t.Key, "TagValue", t.Value)
 		case seen[t.Key]:
 			return say(errInvalidTag, "Cannot provide multiple Tags with the same key", "TagKey", t.Key)
@@ -48,6 +49,11 @@ func checkTags(tags []tag, most int) error {
 	return nil
 }
 
+// notInTags are characters that S3 takes neither in names nor in values of tags.
+func notInTags(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)
+}
+
 func control(r rune) bool { return r < ' ' || r == 0x7f }
 
 // headerTags reads x-amz-tagging, k=v&k=v in URL form.
@@ -55,15 +61,17 @@ func headerTags(v string) (map[string]string, error) {
 	if v == "" {
 		return nil, nil
 	}
+	bad := say(errInvalidArgument, "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.", "ArgumentName", "x-amz-tagging", "ArgumentValue", v)
 	q, err := url.ParseQuery(v)
 	if err != nil {
-		return nil, say(errInvalidArgument, "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.", "ArgumentName", "x-amz-tagging")
+		return nil, bad
 	}
 	var list []tag
 	for k, vs := range q {
-		for _, v := range vs {
-			list = append(list, tag{k, v})
+		if len(vs) > 1 {
+			return nil, bad
 		}
+		list = append(list, tag{k, vs[0]})
 	}
 	if err := checkTags(list, object.MaxTags); err != nil {
 		return nil, err

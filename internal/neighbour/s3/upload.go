@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"cmp"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/xml"
@@ -39,7 +38,7 @@ func (x *request) createUpload() error {
 	if err != nil {
 		return err
 	}
-	if r.composite || r.sum.name != usual {
+	if x.R.Header.Get("X-Amz-Checksum-Algorithm") != "" {
 		set(&attrs, systemSum, r.String())
 	}
 	u, err := x.f.objects.StartUpload(x.ctx, x.address(), attrs, tags)
@@ -74,26 +73,58 @@ func (x *request) uploadChecksum() (remembered, error) {
 	r := remembered{sum: algorithmOf(usual)}
 	if v := h.Get("X-Amz-Checksum-Algorithm"); v != "" {
 		if r.sum = algorithmOf(v); r.sum == nil {
-			return r, say(errInvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+			return r, say(errInvalidRequest, unknownAlgorithm)
 		}
 		r.composite = r.sum.name != usual
 	}
 	kind := strings.ToUpper(h.Get("X-Amz-Checksum-Type"))
 	switch {
 	case kind == "":
-	case h.Get("X-Amz-Checksum-Algorithm") == "":
-		return r, say(errInvalidRequest, "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
-	case kind == "COMPOSITE" && r.sum.name == usual, kind == "FULL_OBJECT" && strings.HasPrefix(r.sum.name, "SHA"):
-		return r, say(errInvalidRequest, "The "+kind+" checksum type cannot be used with the "+strings.ToLower(r.sum.name)+" checksum algorithm.")
 	case kind != "COMPOSITE" && kind != "FULL_OBJECT":
 		return r, say(errInvalidRequest, "Value for x-amz-checksum-type header is invalid.")
+	case h.Get("X-Amz-Checksum-Algorithm") == "":
+		return r, say(errInvalidRequest, "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+	case kind == "COMPOSITE" && r.sum.name == usual, kind == "FULL_OBJECT" && !r.sum.crc():
+		return r, say(errInvalidRequest, "The "+kind+" checksum type cannot be used with the "+strings.ToLower(r.sum.name)+" checksum algorithm.")
 	default:
 		r.composite = kind == "COMPOSITE"
 	}
-	if r.sum.name == "SHA1" {
-		return r, notBuilt("SHA-1 as the checksum of an upload in parts")
-	}
 	return r, nil
+}
+
+// begun is the checksum that an upload under way was begun with; sum is nil when
+// its beginning named none, or where the store does not tell.
+func (x *request) begun() (remembered, error) {
+	u, err := x.f.objects.HeadUpload(x.ctx, x.uploadOf())
+	if err != nil {
+		return remembered{}, err
+	}
+	return begunWith(&u), nil
+}
+
+func begunWith(u *object.UploadInfo) remembered {
+	v := u.Attributes.System[systemSum]
+	if v == "" {
+		return remembered{}
+	}
+	return remember(v)
+}
+
+// ofUpload holds the checksum of a part against that of its upload, and takes
+// the upload's for a part that comes without.
+func (in *integrity) ofUpload(r remembered) error {
+	if r.sum == nil {
+		return nil
+	}
+	sent := "null"
+	if in.sum != nil {
+		sent = strings.ToLower(in.sum.name)
+	}
+	if in.sum != r.sum && (in.sum != nil || r.composite) {
+		return say(errInvalidRequest, "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(r.sum.name)+", actual checksum Type: "+sent)
+	}
+	in.sum = r.sum
+	return nil
 }
 
 func (x *request) putPart() error {
@@ -105,7 +136,14 @@ func (x *request) putPart() error {
 	if err != nil {
 		return err
 	}
-	p, err := x.f.objects.PutPart(x.ctx, x.uploadOf(), n, in.reader(x.body), in.verify)
+	r, err := x.begun()
+	if err != nil {
+		return err
+	}
+	if err := in.ofUpload(r); err != nil {
+		return err
+	}
+	p, err := x.f.objects.PutPart(x.ctx, x.uploadOf(), n, withSum(x.body, in.sum), in.verify)
 	if err != nil {
 		return err
 	}
@@ -124,23 +162,33 @@ type completeDocument struct {
 }
 
 type completePart struct {
-	Number    int    `xml:"PartNumber"`
-	ETag      string `xml:"ETag"`
-	CRC32     string `xml:"ChecksumCRC32"`
-	CRC32C    string `xml:"ChecksumCRC32C"`
-	CRC64NVME string `xml:"ChecksumCRC64NVME"`
-	SHA1      string `xml:"ChecksumSHA1"`
-	SHA256    string `xml:"ChecksumSHA256"`
+	Number int    `xml:"PartNumber"`
+	ETag   string `xml:"ETag"`
+	Others []struct {
+		XMLName xml.Name
+		Value   string `xml:",chardata"`
+	} `xml:",any"`
 }
 
-func (c *completePart) sums() object.Sums {
-	h := func(v string, size int) string {
-		if v == "" {
-			return ""
+const badPartSum = "Invalid Base64 or multiple checksums present in request"
+
+// sum is the checksum that the client says of the part; a is nil for none.
+func (c *completePart) sum() (a *algorithm, hexed string, err error) {
+	for i := range c.Others {
+		name, ok := strings.CutPrefix(c.Others[i].XMLName.Local, "Checksum")
+		of := algorithmOf(name)
+		if !ok || of == nil {
+			continue
 		}
-		return cmp.Or(hexOf(v, size), "none")
+		if a != nil {
+			return nil, "", say(errInvalidArgument, badPartSum, "ArgumentName", "ChecksumPart")
+		}
+		v := strings.TrimSpace(c.Others[i].Value)
+		if a, hexed = of, hexOf(v, of.size); hexed == "" {
+			return nil, "", say(errInvalidArgument, badPartSum, "ArgumentName", "ChecksumPart", "ArgumentValue", v)
+		}
 	}
-	return object.Sums{CRC32: h(c.CRC32, 4), CRC32C: h(c.CRC32C, 4), CRC64NVME: h(c.CRC64NVME, 8), SHA256: h(c.SHA256, 32)}
+	return a, hexed, nil
 }
 
 func (c *completeDocument) refs() ([]object.PartRef, error) {
@@ -226,77 +274,142 @@ func (x *request) gatherPlain(limit int64) ([]byte, error) {
 // promised holds what the client says of checksums and size against the parts
 // that are there, before they become an object.
 func (x *request) promised(c *completeDocument) error {
-	h := x.R.Header
-	var whole *algorithm
-	value := ""
-	for i := range algorithms {
-		if v := h.Get(algorithms[i].header); v != "" {
-			if whole != nil {
-				return say(errInvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-			}
-			whole, value = &algorithms[i], v
+	upload, err := x.begun()
+	if err != nil {
+		if errors.Is(err, object.ErrNoUpload) {
+			return nil // CompleteUpload says so, or finds it done
 		}
+		return err
 	}
-	kind := strings.ToUpper(h.Get("X-Amz-Checksum-Type"))
-	if kind != "" && kind != "COMPOSITE" && kind != "FULL_OBJECT" {
-		return say(errInvalidRequest, "Value for x-amz-checksum-type header is invalid.")
+	p, err := x.promise(upload)
+	if err != nil {
+		return err
 	}
-	size := h.Get("X-Amz-Mp-Object-Size")
-	detailed := whole != nil || size != ""
+	detailed := p.whole != nil || p.size >= 0 || upload.sum != nil
 	for i := range c.Parts {
-		if c.Parts[i].SHA1 != "" {
-			return notBuilt("SHA-1 as the checksum of an upload in parts")
+		a, _, err := c.Parts[i].sum()
+		if err != nil {
+			return err
 		}
-		detailed = detailed || c.Parts[i].sums() != object.Sums{}
+		detailed = detailed || a != nil
 	}
 	if !detailed {
 		return nil
 	}
+	there, err := x.partsOf(x.uploadOf())
+	if err != nil {
+		return err
+	}
+	var used []object.Part
+	var total int64
+	for i := range c.Parts {
+		part, ok := there[c.Parts[i].Number]
+		if !ok {
+			return fail(errInvalidPart, "PartNumber", itoa(c.Parts[i].Number), "ETag", unquote(c.Parts[i].ETag))
+		}
+		if err := c.Parts[i].check(&part, upload); err != nil {
+			return err
+		}
+		used, total = append(used, part), total+part.Size
+	}
+	return p.check(used, total, upload)
+}
+
+// check holds what is said of a part against the part.
+func (c *completePart) check(p *object.Part, upload remembered) error {
+	a, want, _ := c.sum()
+	switch {
+	case a == nil && upload.sum != nil && upload.composite:
+		name := strings.ToLower(upload.sum.name)
+		return say(errInvalidRequest, "The upload was created using a "+name+" checksum. The complete request must include the checksum for each part. It was missing for part "+itoa(p.Number)+" in the request.")
+	case a == nil || a.of(p.Sums) == want:
+		return nil
+	case upload.sum != nil && upload.sum != a:
+		return say(errBadDigest, "The "+strings.ToLower(a.name)+" you specified for part "+itoa(p.Number)+" did not match what we received.")
+	}
+	return fail(errInvalidPart, "PartNumber", itoa(p.Number), "ETag", p.ETag)
+}
+
+// partsOf returns the parts of an upload by their numbers.
+func (x *request) partsOf(u object.Upload) (map[int]object.Part, error) {
 	there := map[int]object.Part{}
 	for after, more := 0, true; more; {
 		var parts []object.Part
 		var err error
-		if parts, more, err = x.f.objects.ListParts(x.ctx, x.uploadOf(), after, maxPage); err != nil {
-			if errors.Is(err, object.ErrNoUpload) {
-				return nil // CompleteUpload says so, or finds it done
-			}
-			return err
+		if parts, more, err = x.f.objects.ListParts(x.ctx, u, after, maxPage); err != nil {
+			return nil, err
 		}
 		for _, p := range parts {
 			there[p.Number], after = p, p.Number
 		}
 		more = more && len(parts) > 0
 	}
-	var used []object.Part
-	var total int64
-	for i := range c.Parts {
-		p, ok := there[c.Parts[i].Number]
-		if !ok {
-			return fail(errInvalidPart, "PartNumber", itoa(c.Parts[i].Number), "ETag", unquote(c.Parts[i].ETag))
+	return there, nil
+}
+
+// promise is what the headers of a completion say of the object.
+type promise struct {
+	whole *algorithm // nil: no checksum
+	value string     // of it, as sent
+	kind  string
+	size  int64 // -1: not said
+}
+
+func (x *request) promise(upload remembered) (*promise, error) {
+	h := x.R.Header
+	p := &promise{size: -1}
+	for i := range algorithms {
+		v := h.Get(algorithms[i].header)
+		if v == "" {
+			continue
 		}
-		want := c.Parts[i].sums()
-		for j := range algorithms {
-			a := &algorithms[j]
-			if w, got := a.of(want), a.of(p.Sums); w != "" && w != got {
-				return fail(errInvalidPart, "PartNumber", itoa(p.Number), "ETag", p.ETag)
-			}
+		if p.whole != nil {
+			return nil, say(errInvalidRequest, severalSums)
 		}
-		used, total = append(used, p), total+p.Size
+		p.whole, p.value = &algorithms[i], v
 	}
-	if size != "" && size != itoa64(total) {
-		return say(errInvalidRequest, "The provided 'x-amz-mp-object-size' header value "+size+" does not match what was computed: "+itoa64(total))
+	if p.whole != nil {
+		sum, count, parts := strings.Cut(p.value, "-")
+		n, err := strconv.Atoi(count)
+		if hexOf(sum, p.whole.size) == "" || parts && (err != nil || n < 1) {
+			return nil, say(errInvalidRequest, "Value for "+strings.ToLower(p.whole.header)+" header is invalid.")
+		}
 	}
-	if whole == nil {
-		return nil
+	p.kind = strings.ToUpper(h.Get("X-Amz-Checksum-Type"))
+	switch {
+	case p.kind != "" && p.kind != "COMPOSITE" && p.kind != "FULL_OBJECT":
+		return nil, say(errInvalidRequest, "Value for x-amz-checksum-type header is invalid.")
+	case p.kind != "" && upload.sum != nil && p.kind != upload.kind():
+		return nil, say(errInvalidRequest, "The upload was created using the "+upload.kind()+" checksum mode. The complete request must use the same checksum mode.")
 	}
-	got := base64Of(whole.of(object.CombineParts(used)))
-	if kind == "COMPOSITE" || strings.HasPrefix(whole.name, "SHA") || strings.Contains(value, "-") {
-		if got = whole.composite(used); !strings.Contains(value, "-") {
+	if v := h.Get("X-Amz-Mp-Object-Size"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		switch {
+		case err != nil:
+			return nil, say(errInvalidRequest, "Value for x-amz-mp-object-size header is invalid.")
+		case n < 0:
+			return nil, say(errInvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '"+v+"'")
+		}
+		p.size = n
+	}
+	return p, nil
+}
+
+func (p *promise) check(used []object.Part, total int64, upload remembered) error {
+	if p.size >= 0 && p.size != total {
+		return say(errInvalidRequest, "The provided 'x-amz-mp-object-size' header value "+itoa64(p.size)+" does not match what was computed: "+itoa64(total))
+	}
+	if p.whole == nil || upload.sum != nil && upload.sum != p.whole {
+		return nil // S3 passes over a checksum of another algorithm
+	}
+	got := base64Of(p.whole.of(object.CombineParts(used)))
+	if p.kind == "COMPOSITE" || upload.composite || !p.whole.crc() || strings.Contains(p.value, "-") {
+		if got = p.whole.composite(used); !strings.Contains(p.value, "-") {
 			got, _, _ = strings.Cut(got, "-")
 		}
 	}
-	if got != value {
-		return say(errBadDigest, "The "+strings.ToLower(whole.name)+" you specified did not match the calculated checksum.")
+	if got != p.value {
+		return say(errBadDigest, "The "+strings.ToLower(p.whole.name)+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }
@@ -315,8 +428,18 @@ func etagOf(refs []object.PartRef) string {
 }
 
 func (x *request) abortUpload() error {
-	if x.R.Header.Get("X-Amz-If-Match-Initiated-Time") != "" {
-		return notBuilt("Ending an upload by its time")
+	if v := x.R.Header.Get("X-Amz-If-Match-Initiated-Time"); v != "" {
+		u, err := x.f.objects.HeadUpload(x.ctx, x.uploadOf())
+		if err != nil {
+			return err
+		}
+		at, err := http.ParseTime(v)
+		switch {
+		case u.Started.IsZero():
+			return notBuilt("Ending an upload by its time, with objects of another S3,")
+		case err != nil || !u.Started.Truncate(time.Second).Equal(at.UTC()):
+			return fail(errPreconditionFailed, "Condition", "x-amz-if-match-initiated-time")
+		}
 	}
 	if err := x.f.objects.AbortUpload(x.ctx, x.uploadOf()); err != nil {
 		return err
@@ -336,6 +459,10 @@ func (x *request) listParts() error {
 		}
 	}
 	spell, err := x.spelling()
+	if err != nil {
+		return err
+	}
+	r, err := x.begun()
 	if err != nil {
 		return err
 	}
@@ -360,6 +487,10 @@ func (x *request) listParts() error {
 	}
 	d.number("MaxParts", int64(limit))
 	d.boolean("IsTruncated", more)
+	if r.sum != nil {
+		d.text("ChecksumAlgorithm", r.sum.name)
+		d.text("ChecksumType", r.kind())
+	}
 	for i := range parts {
 		p := &parts[i]
 		d.begin("Part", false)
@@ -367,6 +498,9 @@ func (x *request) listParts() error {
 		d.text("LastModified", stamp(p.Modified))
 		d.text("ETag", quote(p.ETag))
 		d.number("Size", p.Size)
+		if r.sum != nil {
+			d.maybe("Checksum"+r.sum.name, base64Of(r.sum.of(p.Sums)))
+		}
 		d.end("Part")
 	}
 	d.end("ListPartsResult")
@@ -452,6 +586,10 @@ func (x *request) listUploads() error {
 		d.person("Owner", x.bucket.Account)
 		d.text("StorageClass", standard)
 		d.text("Initiated", stamp(u.Started))
+		if r := begunWith(u); r.sum != nil {
+			d.text("ChecksumAlgorithm", r.sum.name)
+			d.text("ChecksumType", r.kind())
+		}
 		d.end("Upload")
 	}
 	d.folded(&folds, spell)

@@ -106,7 +106,7 @@ func (s *Store) ingest(ctx context.Context, r io.Reader, verify func(int64, obje
 	}
 	if len(head) <= s.cfg.InlineLimit {
 		_, _ = h.Write(head)
-		size, sums = h.Size(), h.Sums()
+		size, sums = h.Size(), h.Sums().Further(r)
 		if size > 0 {
 			segs = []segment{{Size: size, data: head}}
 		}
@@ -115,7 +115,7 @@ func (s *Store) ingest(ctx context.Context, r io.Reader, verify func(int64, obje
 		if e != nil {
 			return nil, 0, sums, e
 		}
-		size, sums = h.Size(), h.Sums()
+		size, sums = h.Size(), h.Sums().Further(r)
 		segs = []segment{{Blob: blob, Size: size}}
 	}
 	if verify != nil {

@@ -67,22 +67,35 @@ func (w *writer) upload(bucket int64, u object.Upload) (record, error) {
 
 // started answers nil when the upload is under way.
 func (s *Store) started(ctx context.Context, u object.Upload) error {
+	_, err := s.HeadUpload(ctx, u)
+	return err
+}
+
+// HeadUpload implements object.Store.
+func (s *Store) HeadUpload(ctx context.Context, u object.Upload) (object.UploadInfo, error) {
 	if err := u.Address.Check(); err != nil {
-		return err
+		return object.UploadInfo{}, err
 	}
 	id, err := s.bucket(ctx, u.Address.Bucket)
 	if err != nil {
-		return err
+		return object.UploadInfo{}, err
 	}
-	var one int
-	err = s.read.QueryRowContext(ctx, `SELECT 1 FROM upload WHERE id = ? AND bucket = ? AND key = ?`, u.ID, id, []byte(u.Address.Key)).Scan(&one)
+	var (
+		us   int64
+		body []byte
+		rec  record
+	)
+	err = s.read.QueryRowContext(ctx, `SELECT started, record FROM upload WHERE id = ? AND bucket = ? AND key = ?`, u.ID, id, []byte(u.Address.Key)).Scan(&us, &body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return object.ErrNoUpload
+		return object.UploadInfo{}, object.ErrNoUpload
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &rec)
 	}
 	if err != nil {
-		return fmt.Errorf("read object index: %w", failed(err))
+		return object.UploadInfo{}, fmt.Errorf("read object index: %w", failed(err))
 	}
-	return nil
+	return object.UploadInfo{Key: u.Address.Key, ID: u.ID, Started: time.UnixMicro(us).UTC(), Attributes: rec.Attributes}, nil
 }
 
 // PutPart implements object.Store.
@@ -305,7 +318,7 @@ func (s *Store) ListUploads(ctx context.Context, b object.Bucket, prefix string,
 	if !after.Started.IsZero() {
 		at = after.Started.UnixMicro()
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT key, id, started FROM upload
+	rows, err := s.read.QueryContext(ctx, `SELECT key, id, started, record FROM upload
 		WHERE bucket = ? AND key >= ? AND key < ? AND (key, started, id) > (?, ?, ?) ORDER BY key, started, id LIMIT ?`,
 		id, []byte(prefix), []byte(prefix+beyond), []byte(after.Key), at, after.ID, limit+1)
 	if err != nil {
@@ -315,14 +328,18 @@ func (s *Store) ListUploads(ctx context.Context, b object.Bucket, prefix string,
 	var out []object.UploadInfo
 	for rows.Next() {
 		var (
-			key []byte
-			i   object.UploadInfo
-			us  int64
+			key, body []byte
+			rec       record
+			i         object.UploadInfo
+			us        int64
 		)
-		if err := rows.Scan(&key, &i.ID, &us); err != nil {
+		if err := rows.Scan(&key, &i.ID, &us, &body); err != nil {
 			return nil, false, fmt.Errorf("read object index: %w", failed(err))
 		}
-		i.Key, i.Started = string(key), time.UnixMicro(us).UTC()
+		if err := json.Unmarshal(body, &rec); err != nil {
+			return nil, false, fmt.Errorf("read object index: %w", failed(err))
+		}
+		i.Key, i.Started, i.Attributes = string(key), time.UnixMicro(us).UTC(), rec.Attributes
 		out = append(out, i)
 	}
 	if err := rows.Err(); err != nil {

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(*testing.T) object.Store, o Options) {
 		{"faults of an upload leave it as it was", uploadFaults},
 		{"uploads and parts are listed in pages", uploadListing},
 		{"a cancelled put leaves nothing", cancelled},
+		{"sums that a reader knows are kept with the object", furtherSums},
 		{"a closed store says so", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -642,4 +643,41 @@ func tagging(t *testing.T, f *fixture) {
 	f.has("k", "v")
 	f.ok(f.SetTags(ctx, f.at("k"), nil))
 	check(map[string]string{})
+}
+
+// knowing is content whose reader knows a sum that no store computes.
+type knowing struct{ *strings.Reader }
+
+func (k knowing) Further() object.Sums {
+	if k.Len() > 0 {
+		return object.Sums{SHA1: "asked too early"}
+	}
+	return object.Sums{SHA1: "5ba1", MD5: "a store computes this one itself"}
+}
+
+func furtherSums(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	for _, size := range []int{10, 100_000} {
+		data := strings.Repeat("x", size)
+		h := object.NewHasher()
+		_, _ = h.Write([]byte(data))
+		want := h.Sums()
+		want.SHA1 = "5ba1"
+		var seen object.Sums
+		info, err := f.Put(ctx, f.at("k"), knowing{strings.NewReader(data)}, object.PutOptions{Verify: func(_ int64, s object.Sums) error { seen = s; return nil }})
+		f.ok(err)
+		head, err := f.Head(ctx, f.at("k"))
+		f.ok(err)
+		if seen != want || info.Sums.SHA1 != "5ba1" || head.Sums.SHA1 != "" && head.Sums.SHA1 != "5ba1" {
+			t.Errorf("Verify got %+v, Put answers %+v, Head %+v; want %+v", seen, info.Sums, head.Sums, want)
+		}
+		u, err := f.StartUpload(ctx, f.at("k"), object.Attributes{}, nil)
+		f.ok(err)
+		p, err := f.PutPart(ctx, u, 1, knowing{strings.NewReader(data)}, nil)
+		f.ok(err)
+		if p.Sums.SHA1 != "5ba1" || p.Sums.MD5 != want.MD5 {
+			t.Errorf("part %+v", p)
+		}
+		f.ok(f.AbortUpload(ctx, u))
+	}
 }

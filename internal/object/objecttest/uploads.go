@@ -21,6 +21,11 @@ func upload(t *testing.T, f *fixture) {
 	attrs := object.Attributes{ContentType: "text/plain", User: map[string]string{"a": "b"}, System: map[string]string{"s": "1"}}
 	u, err := f.StartUpload(ctx, f.at("k"), attrs, map[string]string{"t": "1"})
 	f.ok(err)
+	under, err := f.HeadUpload(ctx, u)
+	f.ok(err)
+	if under.Key != "k" || under.ID != u.ID || under.Attributes.ContentType != "" && cmp.Diff(attrs, under.Attributes) != "" {
+		t.Errorf("the upload under way is %+v", under)
+	}
 	pieces := [][]byte{random(object.MinPartSize, 1), random(object.MinPartSize+3, 2), random(1000, 3), random(7, 4)}
 	numbers := []int{1, 4, 10_000, 9}
 	var parts []object.Part
@@ -130,6 +135,8 @@ func uploadFaults(t *testing.T, f *fixture) {
 	_, err = f.CompleteUpload(ctx, u, []object.PartRef{{Number: 1}}, object.If{})
 	f.is(err, object.ErrNoUpload)
 	_, _, err = f.ListParts(ctx, u, 0, 0)
+	f.is(err, object.ErrNoUpload)
+	_, err = f.HeadUpload(ctx, u)
 	f.is(err, object.ErrNoUpload)
 	_, err = f.Head(ctx, f.at("gone"))
 	f.is(err, object.ErrNotFound)

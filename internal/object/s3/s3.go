@@ -298,7 +298,7 @@ func (s *Store) Put(ctx context.Context, a object.Address, r io.Reader, o object
 	}
 	h := object.NewHasher()
 	_, _ = h.Write(buf)
-	sums := h.Sums()
+	sums := h.Sums().Further(r)
 	if o.Verify != nil {
 		if err := o.Verify(h.Size(), sums); err != nil {
 			return object.Info{}, err
@@ -386,7 +386,7 @@ func (s *Store) putLong(ctx context.Context, a object.Address, buf []byte, r io.
 			}
 		}
 	}
-	sums := h.Sums()
+	sums := h.Sums().Further(r)
 	if o.Verify != nil {
 		if err := o.Verify(size, sums); err != nil {
 			return object.Info{}, err

@@ -53,12 +53,13 @@ func (s *Store) PutPart(ctx context.Context, u object.Upload, n int, r io.Reader
 	}
 	h := object.NewHasher()
 	_, _ = h.Write(buf)
+	sums := h.Sums().Further(r)
 	if verify != nil {
-		if err := verify(h.Size(), h.Sums()); err != nil {
+		if err := verify(h.Size(), sums); err != nil {
 			return object.Part{}, err
 		}
 	}
-	return s.sendPart(ctx, u, n, buf, h.Sums())
+	return s.sendPart(ctx, u, n, buf, sums)
 }
 
 // maxPartInMemory bounds one call's memory; clients' parts are 8 to 64 MiB.
@@ -159,6 +160,15 @@ func (s *Store) etags(ctx context.Context, u object.Upload) (map[int]string, err
 			return all, nil
 		}
 	}
+}
+
+// HeadUpload implements object.Store. S3 tells neither the start nor the
+// attributes of one upload.
+func (s *Store) HeadUpload(ctx context.Context, u object.Upload) (object.UploadInfo, error) {
+	if _, _, err := s.ListParts(ctx, u, 0, 1); err != nil {
+		return object.UploadInfo{}, err
+	}
+	return object.UploadInfo{Key: u.Address.Key, ID: u.ID}, nil
 }
 
 // AbortUpload implements object.Store.

@@ -81,7 +81,31 @@ assert s3.get_public_access_block(Bucket="boto")["PublicAccessBlockConfiguration
 assert "Status" not in s3.get_bucket_versioning(Bucket="boto")
 refused("NoSuchBucketPolicy", s3.get_bucket_policy, Bucket="boto")
 refused("NotImplemented", s3.put_bucket_versioning, Bucket="boto", VersioningConfiguration={"Status": "Enabled"})
-refused("NotImplemented", s3.get_bucket_lifecycle_configuration, Bucket="boto")
+refused("NotImplemented", s3.put_bucket_accelerate_configuration, Bucket="boto", AccelerateConfiguration={"Status": "Enabled"})
+refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket="boto")
+refused("InvalidObjectState", s3.restore_object, Bucket="boto", Key="e", RestoreRequest={"Days": 1})
+refused("InvalidRequest", s3.get_object_retention, Bucket="boto", Key="e")
+assert s3.list_bucket_analytics_configurations(Bucket="boto")["IsTruncated"] is False
+assert s3.get_bucket_request_payment(Bucket="boto")["Payer"] == "BucketOwner"
+
+for version in [None, "s3v4"]:
+    import uuid, urllib.error
+    signer = boto3.client("s3", config=Config(signature_version=version)) if version else s3
+    post = signer.generate_presigned_post("boto", "form/${filename}", Fields={"Content-Type": "text/plain"}, Conditions=[{"Content-Type": "text/plain"}, ["content-length-range", 1, 10]], ExpiresIn=60)
+    def send(body):
+        b = uuid.uuid4().hex
+        parts = "".join(f'--{b}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in post["fields"].items())
+        data = (parts + f'--{b}\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n{body}\r\n--{b}--\r\n').encode()
+        try:
+            return urllib.request.urlopen(urllib.request.Request(post["url"], data, headers={"Content-Type": f"multipart/form-data; boundary={b}"})).status
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
+    assert send("by form") == 204, send("by form")
+    assert s3.get_object(Bucket="boto", Key="form/f.txt")["Body"].read() == b"by form"
+    assert send("much too long for it")[0] == 400
+    post["fields"]["Content-Type"] = "text/html"
+    assert send("by form")[0] == 403
+    s3.delete_object(Bucket="boto", Key="form/f.txt")
 
 url = s3.generate_presigned_url("get_object", Params={"Bucket": "boto", "Key": "code/function.zip"}, ExpiresIn=60)
 assert urllib.request.urlopen(url).read() == b"PK"
