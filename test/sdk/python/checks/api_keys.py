@@ -55,7 +55,7 @@ class ApiKeys(Case):
     def test_agents_stay_with_signatures(self):
         c = self.client("bedrock-agent", short_term_key())
         with self.assertRaises(c.exceptions.ClientError) as got:
-            c.list_agents()
+            c.list_flows()
         self.assertEqual(501, got.exception.response["ResponseMetadata"]["HTTPStatusCode"])  # signed, authorised, not built
 
 
