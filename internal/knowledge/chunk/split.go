@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/outcrop-dev/outcrop/internal/knowledge/parse"
 )
@@ -134,9 +135,9 @@ func (m *marked) find(at int) int {
 func (m *marked) chunk(from, to int) (Chunk, bool) {
 	start, end := m.marks[from].at, m.marks[to].at
 	text := m.doc.Text[start:end]
-	t := strings.TrimLeft(text, " \t\n\r")
+	t := strings.TrimLeftFunc(text, unicode.IsSpace)
 	start += len(text) - len(t)
-	t = strings.TrimRight(t, " \t\n\r")
+	t = strings.TrimRightFunc(t, unicode.IsSpace)
 	if t == "" {
 		return Chunk{}, false
 	}

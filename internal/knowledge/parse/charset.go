@@ -93,10 +93,10 @@ func decodeUTF(name string, data []byte) string {
 	if strings.HasSuffix(name, "be") {
 		order = binary.BigEndian
 	}
-	switch name[:6] {
-	case "utf-16":
+	switch {
+	case strings.HasPrefix(name, "utf-16"):
 		return decodeUTF16(order, data)
-	case "utf-32":
+	case strings.HasPrefix(name, "utf-32"):
 		var b strings.Builder
 		b.Grow(len(data) / 4)
 		for ; len(data) >= 4; data = data[4:] {
@@ -179,7 +179,7 @@ func guessCharset(data []byte) encoding.Encoding {
 		return t
 	}
 	few := func(n, of int) bool { return n*100 <= of }
-	if t := count(korean.EUCKR); few(t.bad, t.hangul) && t.hangul*10 > 9*(t.hangul+t.han+t.kana+t.other) && t.hangul > 1 {
+	if t := count(korean.EUCKR); few(t.bad, t.hangul) && t.hangul*10 > 9*(t.hangul+t.han+t.kana+t.other) && t.hangul > 1 && leads(head, 0xb0, 0xc8)*10 > 7*t.hangul {
 		return korean.EUCKR
 	}
 	if t := count(japanese.ShiftJIS); few(t.bad, t.kana+t.han) && t.kana*4 > t.han+t.half+t.other && t.kana > t.half*2 && t.kana > 1 {

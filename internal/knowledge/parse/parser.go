@@ -253,8 +253,7 @@ func (c *child) parse(ctx context.Context, in *Input, wall time.Duration) (doc *
 	if rerr == nil {
 		if err := json.Unmarshal(b, &a); err != nil {
 			c.proc.Kill()
-			<-sent
-			return nil, false, &Error{Reason: Crash, Message: "its reader gave no answer", Err: err}
+			return nil, false, &Error{Reason: Crash, Message: "its reader gave no answer", Err: errors.Join(err, <-sent)}
 		}
 		if a.Document != nil {
 			text, rerr = readFrame(c.out, maxText)
@@ -294,7 +293,7 @@ func (c *child) parse(ctx context.Context, in *Input, wall time.Duration) (doc *
 func (c *child) failure(exit sandbox.Exit, late bool, wall time.Duration) *Error {
 	said := c.stderr.String()
 	switch {
-	case exit.Cause == sandbox.Memory || bytes.Contains([]byte(said), []byte("out of memory")) || bytes.Contains([]byte(said), []byte("cannot allocate memory")):
+	case exit.Cause == sandbox.Memory || !late && exit.Peak > childMemory*7/10 || bytes.Contains([]byte(said), []byte("out of memory")) || bytes.Contains([]byte(said), []byte("cannot allocate memory")):
 		return fail(Memory, "it needs more than the %d MB of memory that one file may", childMemory>>20)
 	case late:
 		return fail(Timeout, "it takes longer than the %s that one file may", wall)

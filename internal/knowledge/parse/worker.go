@@ -88,7 +88,7 @@ func serve(in io.Reader, out io.Writer) error {
 				return fmt.Errorf("answer: %w", err)
 			}
 		}
-		a, b = answer{}, nil
+		a = answer{}
 		// What the last document needed must not be counted with the next one.
 		if m.HeapSys > childHeap/4 {
 			debug.FreeOSMemory()

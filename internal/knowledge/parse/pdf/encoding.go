@@ -35,7 +35,7 @@ var glyphNames = sync.OnceValue(func() map[string]string {
 		"rho1": "ϱ", "theta1": "ϑ", "phi1": "φ", "sigma1": "ς", "mapsto": "↦", "element": "∈", "owner": "∋", "equivalence": "≡", "similarequal": "≃",
 		"angbracketleft": "⟨", "angbracketright": "⟩", "bar": "|", "bardbl": "‖", "backslash": "\\", "period1": ".", "dotlessj": "ȷ", "cwm": "", "follows": "≻", "precedes": "≺",
 	} {
-		if out[n] == "" {
+		if out[n] == "" || n[0] == 'f' && s == n { // the list has one character for two
 			out[n] = s
 		}
 	}

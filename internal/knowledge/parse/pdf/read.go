@@ -315,7 +315,7 @@ func dropRunning(res *Result) {
 		n := len(p.Blocks)
 		for i := range p.Blocks {
 			b := &p.Blocks[i]
-			if (i < edge || i >= n-edge) && (b.top > 0.86 || b.top < 0.12) {
+			if (i < edge || i >= n-edge) && (b.top > 0.9 || b.top < 0.1) {
 				do(i, b)
 			}
 		}
