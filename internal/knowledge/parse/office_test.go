@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -130,4 +132,13 @@ func TestOldOfficeFilesOfOthersAreRead(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, d.Format, d.check())
 		}
 	}
+}
+
+func moduleDir(t *testing.T, module string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		t.Fatalf("where %s is: %v", module, err)
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -351,3 +351,14 @@ func FuzzWordXML(f *testing.F) {
 		}
 	})
 }
+
+// FuzzExcelXML goes past the zip, into the XML of a sheet.
+func FuzzExcelXML(f *testing.F) {
+	f.Add(`<row><c r="B1" t="s"><v>0</v></c><c s="1"><f>A1</f><v>45000</v></c><c t="inlineStr"><is><r><t>x</t></r></is></c></row>`)
+	f.Fuzz(func(t *testing.T, rows string) {
+		d, err := read(&Input{Name: "a.xlsx", Data: excelFile(rows)})
+		if err == nil && d.check() != nil {
+			t.Fatal(d.check())
+		}
+	})
+}

@@ -180,6 +180,7 @@ type child struct {
 const inside = "/opt/outcrop/outcrop"
 
 func (p *Parser) start(ctx context.Context, scope string) (*child, error) {
+	// Not /proc/self/exe: a mount of another namespace cannot be shown in the jail.
 	self, err := os.Executable()
 	if err == nil {
 		self, err = filepath.Abs(self)
