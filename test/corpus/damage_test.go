@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,5 +124,20 @@ func TestBombsEndWithAReason(t *testing.T) {
 		t.Errorf("a child had %d bytes", peak)
 	} else {
 		t.Logf("at most %d MB", peak>>20)
+	}
+}
+
+// Here, and not beside the parser, because the race detector alone takes more memory
+// than a child may have.
+func TestALargeTextComesThrough(t *testing.T) {
+	p := parse.New(parse.Config{})
+	defer p.Close()
+	text := strings.Repeat(strings.Repeat("All the words of a long text. ", 30)+"\n\n", parse.MaxFile/902)
+	d, err := p.Parse(t.Context(), parse.Input{Name: "a.txt", Data: []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Text) < parse.MaxFile*9/10 {
+		t.Errorf("%d of %d bytes", len(d.Text), len(text))
 	}
 }

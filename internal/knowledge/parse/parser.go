@@ -1,7 +1,6 @@
 package parse
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -294,11 +294,12 @@ func (c *child) parse(ctx context.Context, in *Input, wall time.Duration) (doc *
 func (c *child) failure(exit sandbox.Exit, late bool, wall time.Duration) *Error {
 	said := c.stderr.String()
 	switch {
-	case exit.Cause == sandbox.Memory || !late && exit.Peak > childMemory*7/10 || bytes.Contains([]byte(said), []byte("out of memory")) || bytes.Contains([]byte(said), []byte("cannot allocate memory")):
+	case exit.Cause == sandbox.Memory || !late && exit.Peak > childMemory*7/10 || strings.Contains(said, "out of memory") ||
+		strings.Contains(said, "cannot allocate memory") || strings.Contains(said, "failed to allocate"): // the last is the race detector's
 		return fail(Memory, "it needs more than the %d MB of memory that one file may", childMemory>>20)
 	case late:
 		return fail(Timeout, "it takes longer than the %s that one file may", wall)
-	case bytes.Contains([]byte(said), []byte("stack overflow")) || bytes.Contains([]byte(said), []byte("stack exceeds")):
+	case strings.Contains(said, "stack overflow") || strings.Contains(said, "stack exceeds"):
 		return fail(Bomb, "its parts nest too deeply")
 	}
 	return fail(Crash, "its reader ended in the middle")

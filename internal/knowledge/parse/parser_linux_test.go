@@ -168,21 +168,6 @@ func TestAChildEndsWithItsMemory(t *testing.T) {
 	}
 }
 
-func TestALargeTextComesThrough(t *testing.T) {
-	if raced {
-		t.Skip("the race detector does not fit into the limit of a child; run without it")
-	}
-	p := newParser(t, Config{})
-	text := strings.Repeat(strings.Repeat("All the words of a long text. ", 30)+"\n\n", MaxFile/902)
-	d, err := p.Parse(t.Context(), Input{Name: "a.txt", Data: []byte(text)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(d.Text) < MaxFile*9/10 {
-		t.Errorf("%d of %d bytes", len(d.Text), len(text))
-	}
-}
-
 func TestUnsafeReadsWithoutAJail(t *testing.T) {
 	p := newParser(t, Config{Unsafe: true})
 	if _, err := p.Parse(t.Context(), Input{Name: "a.txt", Data: []byte("text")}); err != nil {
