@@ -26,12 +26,18 @@ func inside(agent store.Key, id string) store.Key {
 	return store.Key{Account: agent.Account, Region: agent.Region, Parent: agent.ID, ID: id}
 }
 
-func (r *Room) status(a *agentRow) api.AgentStatus { return a.State.at(r.cfg.Now(), r.cfg.Transition) }
+func (r *Room) status(a *agentRow) api.AgentStatus { return r.statusIn(a, r.cfg.Now()) }
+
+// statusIn is the state at an instant. Within a transaction it is the transaction's
+// own: two looks at a passing state must not differ.
+func (r *Room) statusIn(a *agentRow, now time.Time) api.AgentStatus {
+	return a.State.at(now, r.cfg.Transition)
+}
 
 // move puts an agent into the state that follows an event, and notes what comes after
 // it by itself.
 func (r *Room) move(tx *store.Tx, a *agentRow, operation string, on, end event) error {
-	now := r.status(a)
+	now := r.statusIn(a, tx.Now)
 	next, err := agentStates.Next(now, on)
 	if err != nil {
 		return refused(operation, "Agent", now)
@@ -323,7 +329,7 @@ func (r Agents) DeleteAgent(ctx context.Context, in *api.DeleteAgentInput) (*api
 		}
 		// With a key that refuses, the agent can still be removed: only its state is unknown.
 		if full, err := agents.Get(tx, key); err == nil {
-			if s := r.status(&full.Body); s != api.AgentStatusFailed && !agentStates.Can(s, remove) {
+			if s := r.statusIn(&full.Body, tx.Now); s != api.AgentStatusFailed && !agentStates.Can(s, remove) {
 				return refused("Delete", "Agent", s)
 			}
 		}
@@ -373,7 +379,7 @@ func (r *Room) edit(ctx context.Context, agentID, operation, resource string, do
 		if err != nil {
 			return err
 		}
-		if s := r.status(&rec.Body); passing(s) && s != api.AgentStatusUpdating {
+		if s := r.statusIn(&rec.Body, tx.Now); passing(s) && s != api.AgentStatusUpdating {
 			return refused(operation, resource, s)
 		}
 		if err := do(tx, c, &rec); err != nil {

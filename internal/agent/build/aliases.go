@@ -160,7 +160,7 @@ func (r AgentAliases) CreateAgentAlias(ctx context.Context, in *api.CreateAgentA
 	var out *api.CreateAgentAliasOutput
 	err = r.released(ctx, in.AgentId, version != "", func(tx *store.Tx, agent *store.Record[agentRow], address string, row *packageRow, wrong []problem) (err error) {
 		out, err = store.Idempotent(tx, token(c, "CreateAgentAlias", in.ClientToken), request, func() (*api.CreateAgentAliasOutput, error) {
-			s := r.status(&agent.Body)
+			s := r.statusIn(&agent.Body, tx.Now)
 			switch {
 			case passing(s):
 				return nil, refused("Create", "AgentAlias", s)
@@ -217,7 +217,7 @@ func (r *Room) released(ctx context.Context, agentID string, existing bool, do f
 		if err != nil {
 			return err
 		}
-		if !existing && rec.Body.Package != "" && !passing(r.status(&rec.Body)) {
+		if !existing && rec.Body.Package != "" && !passing(r.statusIn(&rec.Body, tx.Now)) {
 			return store.ErrConflict // it settled between the two looks
 		}
 		return do(tx, &rec, "", nil, nil)
@@ -290,7 +290,7 @@ func (r AgentAliases) UpdateAgentAlias(ctx context.Context, in *api.UpdateAgentA
 		if err != nil {
 			return err
 		}
-		if s := r.status(&agent.Body); passing(s) || agent.Body.Package == "" {
+		if s := r.statusIn(&agent.Body, tx.Now); passing(s) || agent.Body.Package == "" {
 			return refused("Update", "AgentAlias", s)
 		}
 		a := &rec.Body
