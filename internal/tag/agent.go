@@ -31,56 +31,31 @@ func FromMap(tags map[string]string) []store.Tag {
 	return out
 }
 
-// put sets tags. Both agent services call too many of them a quota.
-func (t *ModelTags) put(ctx context.Context, resource string, tags map[string]string) error {
-	if err := t.find(ctx, resource); err != nil {
-		return err
-	}
-	add := FromMap(tags)
-	err := t.store.Update(ctx, func(tx *store.Tx) error {
-		have, err := tx.Tags(resource)
-		if err != nil {
-			return err
-		}
-		if err := Check(resource, have, add); err != nil {
-			return err
-		}
-		return tx.PutTags(resource, add)
-	})
+// putMap sets tags. Both agent services call too many of them a quota.
+func putMap(ctx context.Context, keep *ModelTags, resource string, tags map[string]string) error {
+	err := keep.put(ctx, resource, FromMap(tags))
 	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.TooManyTags {
 		return apierr.Wrap(apierr.ServiceQuotaExceeded, err, "%s", e.Message)
 	}
 	return err
 }
 
-func (t *ModelTags) remove(ctx context.Context, resource string, keys []string) error {
-	if err := t.find(ctx, resource); err != nil {
-		return err
-	}
-	return t.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveTags(resource, keys) })
-}
-
-func (t *ModelTags) list(ctx context.Context, resource string) (map[string]string, error) {
-	if err := t.find(ctx, resource); err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	err := t.store.View(ctx, func(tx *store.Tx) error {
-		tags, err := tx.Tags(resource)
-		for _, g := range tags {
-			out[g.Key] = g.Value
-		}
-		return err
-	})
+// listMap answers the tags as the agent services write them.
+func listMap(ctx context.Context, keep *ModelTags, resource string) (map[string]string, error) {
+	tags, err := keep.list(ctx, resource)
 	if err != nil {
 		return nil, err
+	}
+	out := make(map[string]string, len(tags))
+	for _, g := range tags {
+		out[g.Key] = g.Value
 	}
 	return out, nil
 }
 
 // TagResource sets tags; a key that is there gets the new value.
 func (t *AgentTags) TagResource(ctx context.Context, in *bedrockagent.TagResourceInput) (*bedrockagent.TagResourceOutput, error) {
-	if err := t.keep.put(ctx, in.ResourceArn, in.Tags); err != nil {
+	if err := putMap(ctx, t.keep, in.ResourceArn, in.Tags); err != nil {
 		return nil, err
 	}
 	return &bedrockagent.TagResourceOutput{}, nil
@@ -96,7 +71,7 @@ func (t *AgentTags) UntagResource(ctx context.Context, in *bedrockagent.UntagRes
 
 // ListTagsForResource answers all tags of a resource.
 func (t *AgentTags) ListTagsForResource(ctx context.Context, in *bedrockagent.ListTagsForResourceInput) (*bedrockagent.ListTagsForResourceOutput, error) {
-	tags, err := t.keep.list(ctx, in.ResourceArn)
+	tags, err := listMap(ctx, t.keep, in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +80,7 @@ func (t *AgentTags) ListTagsForResource(ctx context.Context, in *bedrockagent.Li
 
 // TagResource sets tags; a key that is there gets the new value.
 func (t *SessionTags) TagResource(ctx context.Context, in *bedrockagentruntime.TagResourceInput) (*bedrockagentruntime.TagResourceOutput, error) {
-	if err := t.keep.put(ctx, in.ResourceArn, in.Tags); err != nil {
+	if err := putMap(ctx, t.keep, in.ResourceArn, in.Tags); err != nil {
 		return nil, err
 	}
 	return &bedrockagentruntime.TagResourceOutput{}, nil
@@ -121,7 +96,7 @@ func (t *SessionTags) UntagResource(ctx context.Context, in *bedrockagentruntime
 
 // ListTagsForResource answers all tags of a resource.
 func (t *SessionTags) ListTagsForResource(ctx context.Context, in *bedrockagentruntime.ListTagsForResourceInput) (*bedrockagentruntime.ListTagsForResourceOutput, error) {
-	tags, err := t.keep.list(ctx, in.ResourceArn)
+	tags, err := listMap(ctx, t.keep, in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}

@@ -98,21 +98,7 @@ func (t *ModelTags) find(ctx context.Context, resource string) error {
 
 // TagResource sets tags; a key that is there gets the new value.
 func (t *ModelTags) TagResource(ctx context.Context, in *bedrock.TagResourceInput) (*bedrock.TagResourceOutput, error) {
-	if err := t.find(ctx, in.ResourceARN); err != nil {
-		return nil, err
-	}
-	add := FromBedrock(in.Tags)
-	err := t.store.Update(ctx, func(tx *store.Tx) error {
-		have, err := tx.Tags(in.ResourceARN)
-		if err != nil {
-			return err
-		}
-		if err := Check(in.ResourceARN, have, add); err != nil {
-			return err
-		}
-		return tx.PutTags(in.ResourceARN, add)
-	})
-	if err != nil {
+	if err := t.put(ctx, in.ResourceARN, FromBedrock(in.Tags)); err != nil {
 		return nil, err
 	}
 	return &bedrock.TagResourceOutput{}, nil
@@ -120,11 +106,7 @@ func (t *ModelTags) TagResource(ctx context.Context, in *bedrock.TagResourceInpu
 
 // UntagResource removes tags; a key that is not there is no error.
 func (t *ModelTags) UntagResource(ctx context.Context, in *bedrock.UntagResourceInput) (*bedrock.UntagResourceOutput, error) {
-	if err := t.find(ctx, in.ResourceARN); err != nil {
-		return nil, err
-	}
-	err := t.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveTags(in.ResourceARN, in.TagKeys) })
-	if err != nil {
+	if err := t.remove(ctx, in.ResourceARN, in.TagKeys); err != nil {
 		return nil, err
 	}
 	return &bedrock.UntagResourceOutput{}, nil
@@ -132,19 +114,13 @@ func (t *ModelTags) UntagResource(ctx context.Context, in *bedrock.UntagResource
 
 // ListTagsForResource lists the tags in the order of their keys.
 func (t *ModelTags) ListTagsForResource(ctx context.Context, in *bedrock.ListTagsForResourceInput) (*bedrock.ListTagsForResourceOutput, error) {
-	if err := t.find(ctx, in.ResourceARN); err != nil {
-		return nil, err
-	}
-	out := &bedrock.ListTagsForResourceOutput{Tags: []bedrock.Tag{}}
-	err := t.store.View(ctx, func(tx *store.Tx) error {
-		tags, err := tx.Tags(in.ResourceARN)
-		for _, g := range tags {
-			out.Tags = append(out.Tags, bedrock.Tag{Key: g.Key, Value: g.Value})
-		}
-		return err
-	})
+	tags, err := t.list(ctx, in.ResourceARN)
 	if err != nil {
 		return nil, err
+	}
+	out := &bedrock.ListTagsForResourceOutput{Tags: make([]bedrock.Tag, 0, len(tags))}
+	for _, g := range tags {
+		out.Tags = append(out.Tags, bedrock.Tag{Key: g.Key, Value: g.Value})
 	}
 	return out, nil
 }
@@ -156,4 +132,39 @@ func FromBedrock(tags []bedrock.Tag) []store.Tag {
 		out = append(out, store.Tag{Key: t.Key, Value: t.Value})
 	}
 	return out
+}
+
+// put sets tags of a resource that is there.
+func (t *ModelTags) put(ctx context.Context, resource string, add []store.Tag) error {
+	if err := t.find(ctx, resource); err != nil {
+		return err
+	}
+	return t.store.Update(ctx, func(tx *store.Tx) error {
+		have, err := tx.Tags(resource)
+		if err != nil {
+			return err
+		}
+		if err := Check(resource, have, add); err != nil {
+			return err
+		}
+		return tx.PutTags(resource, add)
+	})
+}
+
+func (t *ModelTags) remove(ctx context.Context, resource string, keys []string) error {
+	if err := t.find(ctx, resource); err != nil {
+		return err
+	}
+	return t.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveTags(resource, keys) })
+}
+
+func (t *ModelTags) list(ctx context.Context, resource string) (tags []store.Tag, err error) {
+	if err := t.find(ctx, resource); err != nil {
+		return nil, err
+	}
+	err = t.store.View(ctx, func(tx *store.Tx) error {
+		tags, err = tx.Tags(resource)
+		return err
+	})
+	return tags, err
 }

@@ -33,8 +33,8 @@ type Config struct {
 	Objects Objects
 	// Bases knows the knowledge bases; nil knows none.
 	Bases Bases
-	// Throughput answers the base model's id of a model id, an ARN or a provisioned
-	// model; nil does not compare them.
+	// Base answers the base model's id of a model id, an ARN or a provisioned model; nil
+	// does not compare them.
 	Base func(ctx context.Context, model string) (string, error)
 	// Forget drops the sessions of an agent, or of one alias of it.
 	Forget func(tx *store.Tx, account, region, agentID, aliasID string) error
