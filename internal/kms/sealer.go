@@ -60,7 +60,7 @@ func Contexts() map[string]func(Row) map[string]string {
 	own := func(r Row) map[string]string { return map[string]string{AgentContextKey: r.ARN("agent/" + r.ID)} }
 	inside := func(r Row) map[string]string { return map[string]string{AgentContextKey: r.ARN("agent/" + r.Parent)} }
 	return map[string]func(Row) map[string]string{
-		"agent": own, "agent-alias": inside, "agent-action-group": inside, "agent-knowledge-base": inside, "agent-collaborator": inside, "agent-package": inside,
+		"agent": own, "agent-alias": inside, "agent-action-group": inside, "agent-knowledge-base": inside, "agent-collaborator": inside, "agent-package": inside, "agent-memory": inside,
 	}
 }
 
