@@ -4,15 +4,18 @@ import (
 	"cmp"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
-	"github.com/outcrop-dev/outcrop/internal/agent/turn/contract"
+	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 )
 
 // InlinePrompts are the prompts of an inline agent: the built-in ones with what the
 // request changes.
-func InlinePrompts(o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (parser string, prompts []plan.Prompt, err error) {
-	prompts = contract.Defaults(c)
+func InlinePrompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (parser string, prompts []plan.Prompt, err error) {
+	prompts = prompt.Defaults(model)
+	if c == plan.Router {
+		prompts = append(prompts, prompt.Classifier(model))
+	}
 	if o == nil {
 		return "", prompts, nil
 	}
@@ -41,6 +44,11 @@ func InlinePrompts(o *runtime.PromptOverrideConfiguration, c plan.Collaboration)
 		}
 		if in.PromptCreationMode != runtime.CreationModeOverridden {
 			continue
+		}
+		if in.BasePromptTemplate != nil {
+			if err := prompt.Check(p.Step, *in.BasePromptTemplate); err != nil {
+				return "", nil, err
+			}
 		}
 		p.Creation, p.Template = plan.Overridden, cmp.Or(orZero(in.BasePromptTemplate), p.Template)
 		if f := in.InferenceConfiguration; f != nil {

@@ -73,8 +73,8 @@ func (d inlineAgents) Operations(ctx context.Context, group string, in *runtime.
 }
 
 // Prompts implements agent.Definitions.
-func (inlineAgents) Prompts(_ string, o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (string, []plan.Prompt, error) {
-	return agent.InlinePrompts(o, c)
+func (inlineAgents) Prompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (string, []plan.Prompt, error) {
+	return agent.InlinePrompts(model, o, c)
 }
 
 // agentRoles asks what the service roles of agents may do.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
+	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/engine"
@@ -162,72 +163,27 @@ func sampling(i *plan.Inference, inText bool) engine.Sampling {
 	return s
 }
 
-// rawAnswer is a model's answer in the form that parser functions read and traces
-// show: that of the Messages API.
-type rawAnswer struct {
-	Content []rawBlock `json:"content"`
-	Model   string     `json:"model,omitempty"`
-	Role    string     `json:"role"`
-	Stop    string     `json:"stop_reason"`
-	Match   *string    `json:"stop_sequence"`
-	Type    string     `json:"type"`
-	Usage   rawUsage   `json:"usage"`
-}
-
-type rawBlock struct {
-	Type  string          `json:"type"`
-	Text  string          `json:"text,omitempty"`
-	ID    string          `json:"id,omitempty"`
-	Name  string          `json:"name,omitempty"`
-	Input json.RawMessage `json:"input,omitempty"`
-}
-
-type rawUsage struct {
-	Input      int `json:"input_tokens"`
-	Output     int `json:"output_tokens"`
-	CacheRead  int `json:"cache_read_input_tokens"`
-	CacheWrite int `json:"cache_creation_input_tokens"`
-}
-
-// raw writes a model's answer. An answer to a prompt with its tools in the text is
-// that text.
-func raw(res *engine.Result, inText bool) string {
-	if inText {
+// raw is a model's answer in the form of the model that the agent names, as parser
+// functions read it and traces show it. Only orchestration has calls to write; a step
+// whose template is text is answered in text.
+func (t *Turn) raw(p *plan.Prompt, a *asked, res *engine.Result) string {
+	form := prompt.FormOf(t.model(p))
+	switch {
+	case p.Step == plan.Orchestrate:
+		return prompt.Raw(form, a.inText, t.tools.book, res)
+	case form != prompt.Messages || !strings.HasPrefix(strings.TrimSpace(p.Template), "{"):
 		return res.Text()
 	}
-	a := rawAnswer{
-		Content: []rawBlock{}, Role: "assistant", Type: "message", Stop: string(res.Stop),
-		Usage: rawUsage{res.Usage.Input, res.Usage.Output, res.Usage.CacheRead, res.Usage.CacheWrite},
-	}
-	if res.StopText != "" {
-		a.Match = new(res.StopText)
-	}
-	for i := range res.Parts {
-		switch p := &res.Parts[i]; {
-		case p.ToolCall != nil:
-			in := p.ToolCall.Arguments
-			if !json.Valid(in) {
-				in = json.RawMessage(`{}`)
-			}
-			a.Content = append(a.Content, rawBlock{Type: "tool_use", ID: p.ToolCall.ID, Name: p.ToolCall.Name, Input: in})
-		case p.IsText() && p.Text != "":
-			a.Content = append(a.Content, rawBlock{Type: "text", Text: p.Text})
-		}
-	}
-	b, err := json.Marshal(&a)
-	if err != nil {
-		return res.Text()
-	}
-	return string(b)
+	return prompt.RawMessages(res)
 }
 
 // modelOutput is the answer of a step of orchestration as the trace shows it.
-func (t *Turn) modelOutput(id string, res *engine.Result, meta *runtime.Metadata, inText bool) *runtime.OrchestrationModelInvocationOutput {
+func (t *Turn) modelOutput(id string, p *plan.Prompt, a *asked, res *engine.Result, meta *runtime.Metadata) *runtime.OrchestrationModelInvocationOutput {
 	if !t.trace.on {
 		return nil
 	}
 	return &runtime.OrchestrationModelInvocationOutput{
-		TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(raw(res, inText))}, ReasoningContent: reasoning(res),
+		TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(t.raw(p, a, res))}, ReasoningContent: reasoning(res),
 	}
 }
 

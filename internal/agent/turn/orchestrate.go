@@ -200,6 +200,6 @@ func (t *Turn) bare(ctx context.Context, p *plan.Prompt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t.trace.orchestration(&runtime.OrchestrationTrace{ModelInvocationOutput: t.modelOutput(id, res, meta, false)})
+	t.trace.orchestration(&runtime.OrchestrationTrace{ModelInvocationOutput: t.modelOutput(id, p, &a, res, meta)})
 	return strings.TrimSpace(res.Text()), nil
 }

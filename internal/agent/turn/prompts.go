@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
-	"github.com/outcrop-dev/outcrop/internal/agent/turn/contract"
+	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/engine"
@@ -21,12 +21,12 @@ const textBadParser = "The server encountered an error processing the response o
 // textTools reports whether orchestration has its tools in the text of its prompt.
 func (t *Turn) textTools() bool {
 	p := t.plan.Prompt(plan.Orchestrate)
-	return p != nil && contract.InText(p.Template)
+	return p != nil && prompt.InText(p.Template)
 }
 
 // values are what the placeholders of a step stand for.
-func (t *Turn) values() *contract.Values {
-	v := &contract.Values{
+func (t *Turn) values() *prompt.Values {
+	v := &prompt.Values{
 		Plan: t.plan, Question: t.p.Question, History: t.history, Scratchpad: t.p.Said, PromptAttributes: t.p.PromptAttributes,
 		Memory: t.p.Memory, Responses: t.p.Acted, Asked: t.Text, Parts: append(clip(t.chat), t.codeFiles()...),
 	}
@@ -37,10 +37,10 @@ func (t *Turn) values() *contract.Values {
 }
 
 // prompt renders a step.
-func (t *Turn) prompt(p *plan.Prompt, v *contract.Values) (*asked, error) {
-	r, err := contract.Render(p, v)
+func (t *Turn) prompt(p *plan.Prompt, v *prompt.Values) (*asked, error) {
+	r, err := prompt.Render(p, v)
 	if err != nil {
-		if errors.Is(err, contract.ErrTemplate) {
+		if errors.Is(err, prompt.ErrTemplate) {
 			return nil, apierr.Wrap(apierr.Validation, err, textTemplate)
 		}
 		return nil, err
@@ -52,9 +52,6 @@ func (t *Turn) orchestrationPrompt(p *plan.Prompt) (*asked, error) {
 	a, err := t.prompt(p, t.values())
 	if err != nil {
 		return nil, err
-	}
-	if len(t.p.Memory) > 0 && !strings.Contains(p.Template, "$memory_content$") {
-		a.system += "\n\nWhat earlier sessions with this user were about:\n" + strings.Join(t.p.Memory, "\n")
 	}
 	if !a.inText {
 		a.tools = t.tools.list
@@ -79,14 +76,14 @@ func (t *Turn) decide(ctx context.Context, p *plan.Prompt, a *asked, res *engine
 		return read(res), nil
 	}
 	text := res.Text()
-	var got *contract.Parsed
+	var got *prompt.Parsed
 	if p.Parser == plan.Overridden {
 		var err error
-		if got, err = t.parser(ctx, p, raw(res, a.inText)); err != nil {
+		if got, err = t.parser(ctx, p, t.raw(p, a, res)); err != nil {
 			return nil, err
 		}
 	} else {
-		got = contract.Orchestration(text)
+		got = prompt.Orchestration(text)
 	}
 	d := &decision{thought: got.Thought, reprompt: got.Reprompt, said: engine.Message{Role: engine.Assistant}}
 	if text = written(text, res.StopText); text != "" {
@@ -101,13 +98,13 @@ func (t *Turn) decide(ctx context.Context, p *plan.Prompt, a *asked, res *engine
 			d.parts = append(d.parts, citedPart{x.Text, x.Sources})
 		}
 	case got.Ask != "":
-		d.calls = []engine.ToolCall{toolCall(&contract.Call{Group: "user", Name: "askuser", Input: map[string]string{"question": got.Ask}}, t.p.Asked)}
+		d.calls = []engine.ToolCall{toolCall(&prompt.Call{Group: "user", Name: "askuser", Input: map[string]string{"question": got.Ask}}, t.p.Asked)}
 	case len(got.Calls) > 0:
 		for i := range got.Calls {
 			d.calls = append(d.calls, toolCall(&got.Calls[i], t.p.Asked*10+i))
 		}
 	default:
-		d.reprompt = contract.RepromptParse
+		d.reprompt = prompt.RepromptParse
 	}
 	if !a.inText { // the engine is told calls, not text
 		own := read(res).calls
@@ -143,12 +140,12 @@ func written(text, stop string) string {
 }
 
 // parser lets the agent's own function read an answer.
-func (t *Turn) parser(ctx context.Context, p *plan.Prompt, answer string) (*contract.Parsed, error) {
+func (t *Turn) parser(ctx context.Context, p *plan.Prompt, answer string) (*prompt.Parsed, error) {
 	if t.r.c.Functions == nil {
 		return nil, failed("This server has no way to call the parser Lambda.")
 	}
 	w := t.who()
-	payload, err := contract.Event(contract.Agent{Name: w.Name, ID: w.ID, Alias: w.Alias, Version: w.Version}, p.Step, answer)
+	payload, err := prompt.Event(prompt.Agent{Name: w.Name, ID: w.ID, Alias: w.Alias, Version: w.Version}, p.Step, answer)
 	if err != nil {
 		return nil, fmt.Errorf("write the event of a parser: %w", err)
 	}
@@ -161,7 +158,7 @@ func (t *Turn) parser(ctx context.Context, p *plan.Prompt, answer string) (*cont
 	case wrong:
 		return nil, badAnswer(textBadParser, fmt.Errorf("the function failed: %.500s", got))
 	}
-	out, err := contract.Read(p.Step, got)
+	out, err := prompt.Read(p.Step, got)
 	if err != nil {
 		return nil, badAnswer(textBadParser, err)
 	}
@@ -169,28 +166,24 @@ func (t *Turn) parser(ctx context.Context, p *plan.Prompt, answer string) (*cont
 }
 
 // parsed reads the answer of a step other than orchestration.
-func (t *Turn) parsed(ctx context.Context, p *plan.Prompt, res *engine.Result) (*contract.Parsed, error) {
+func (t *Turn) parsed(ctx context.Context, p *plan.Prompt, a *asked, res *engine.Result) (*prompt.Parsed, error) {
 	if p.Parser == plan.Overridden {
-		text := res.Text()
-		if !strings.HasPrefix(strings.TrimSpace(p.Template), "{") {
-			return t.parser(ctx, p, text)
-		}
-		return t.parser(ctx, p, raw(res, false))
+		return t.parser(ctx, p, t.raw(p, a, res))
 	}
 	text := res.Text()
 	switch p.Step {
 	case plan.PreProcessing:
-		return contract.PreProcessing(text), nil
+		return prompt.PreProcessing(text), nil
 	case plan.KnowledgeReply:
-		return &contract.Parsed{Final: contract.Knowledge(text)}, nil
+		return &prompt.Parsed{Final: prompt.Knowledge(text)}, nil
 	case plan.PostProcessing:
-		s, err := contract.PostProcessing(text)
+		s, err := prompt.PostProcessing(text)
 		if err != nil { // small models forget the tags: what they wrote is the answer
 			s = strings.TrimSpace(thinking.ReplaceAllString(text, ""))
 		}
-		return &contract.Parsed{Final: &contract.Answer{Text: s}}, nil
+		return &prompt.Parsed{Final: &prompt.Answer{Text: s}}, nil
 	case plan.Classify:
-		return contract.Routing(text), nil
+		return prompt.Routing(text), nil
 	case plan.Orchestrate, plan.Summarize:
 	}
 	return nil, bug("no parser for %s", p.Step)
@@ -217,13 +210,13 @@ func (t *Turn) preProcess(ctx context.Context) (refused string, err error) {
 	if err != nil {
 		return "", err
 	}
-	got, err := t.parsed(ctx, p, res)
+	got, err := t.parsed(ctx, p, a, res)
 	if err != nil {
 		return "", err
 	}
 	if t.trace.on {
 		t.trace.send(&runtime.Trace{PreProcessingTrace: &runtime.PreProcessingTrace{ModelInvocationOutput: &runtime.PreProcessingModelInvocationOutput{
-			TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(raw(res, a.inText))}, ReasoningContent: reasoning(res),
+			TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(t.raw(p, a, res))}, ReasoningContent: reasoning(res),
 			ParsedResponse: &runtime.PreProcessingParsedResponse{IsValid: new(got.Valid), Rationale: new(got.Thought)},
 		}}})
 	}
@@ -254,7 +247,7 @@ func (t *Turn) postProcess(ctx context.Context, text string, parts []citedPart) 
 	if err != nil {
 		return nil, err
 	}
-	got, err := t.parsed(ctx, p, res)
+	got, err := t.parsed(ctx, p, a, res)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +263,7 @@ func (t *Turn) postProcess(ctx context.Context, text string, parts []citedPart) 
 	}
 	if t.trace.on {
 		t.trace.send(&runtime.Trace{PostProcessingTrace: &runtime.PostProcessingTrace{ModelInvocationOutput: &runtime.PostProcessingModelInvocationOutput{
-			TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(raw(res, a.inText))}, ReasoningContent: reasoning(res),
+			TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(t.raw(p, a, res))}, ReasoningContent: reasoning(res),
 			ParsedResponse: &runtime.PostProcessingParsedResponse{Text: new(final)},
 		}}})
 	}
@@ -290,8 +283,8 @@ func (t *Turn) writeFrom(ctx context.Context, id string, p *plan.Prompt, query s
 	if err != nil {
 		return nil, err
 	}
-	t.trace.orchestration(&runtime.OrchestrationTrace{ModelInvocationOutput: t.modelOutput(id, res, meta, a.inText)})
-	got, err := t.parsed(ctx, p, res)
+	t.trace.orchestration(&runtime.OrchestrationTrace{ModelInvocationOutput: t.modelOutput(id, p, a, res, meta)})
+	got, err := t.parsed(ctx, p, a, res)
 	if err != nil {
 		return nil, err
 	}

@@ -193,10 +193,7 @@ func (r *Runner) Prepare(ctx context.Context, in *Input) (*Turn, error) {
 	if err := t.readHistory(); err != nil {
 		return nil, err
 	}
-	var err error
-	if t.tools, err = newToolbox(t.plan); err != nil {
-		return nil, err
-	}
+	t.tools = newToolbox(t.plan)
 	return t, nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
-	"github.com/outcrop-dev/outcrop/internal/agent/turn/contract"
+	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/engine"
 )
@@ -58,15 +58,15 @@ func (t *Turn) classify(ctx context.Context) (*ending, error) {
 	}
 	if t.trace.on {
 		t.trace.send(&runtime.Trace{RoutingClassifierTrace: &runtime.RoutingClassifierTrace{ModelInvocationOutput: &runtime.RoutingClassifierModelInvocationOutput{
-			TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(raw(res, a.inText))},
+			TraceId: new(id), Metadata: meta, RawResponse: &runtime.RawResponse{Content: new(t.raw(p, a, res))},
 		}}})
 	}
-	got, err := t.parsed(ctx, p, res)
+	got, err := t.parsed(ctx, p, a, res)
 	if err != nil {
 		return nil, err
 	}
 	name := got.Agent
-	if name == contract.KeepPrevious {
+	if name == prompt.KeepPrevious {
 		name = t.state.Routed
 	}
 	for i := range t.plan.Collaborators {

@@ -44,7 +44,7 @@ func (t *Turn) think(ctx context.Context) (*decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.trace.orchestration(&runtime.OrchestrationTrace{ModelInvocationOutput: t.modelOutput(id, res, meta, a.inText)})
+	t.trace.orchestration(&runtime.OrchestrationTrace{ModelInvocationOutput: t.modelOutput(id, p, a, res, meta)})
 	return t.decide(ctx, p, a, res)
 }
 
