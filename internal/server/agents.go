@@ -16,7 +16,7 @@ import (
 // makeAgents builds the build time of agents.
 func (s *Server) makeAgents() *build.Room {
 	return build.New(build.Config{
-		Store: s.store, Now: s.clock.Now, Transition: s.cfg.Transition, Log: s.log,
+		Store: s.store, Now: s.clock.Now, Transition: s.cfg.Transition,
 		Pass: s.passRole, Objects: roleFiles{s}, Forget: forgetAgent,
 		Base: func(ctx context.Context, model string) (string, error) {
 			t, err := s.catalog.Resolve(ctx, model)

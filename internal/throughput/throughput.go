@@ -1,7 +1,6 @@
 package throughput
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -29,7 +28,7 @@ type Config struct {
 	// Transition is how long Creating and Updating last.
 	Transition time.Duration
 	// Units an account may have in a Region over all its provisioned models,
-	// without a commitment and with one. Zero is AWS's default: 2 and none.
+	// without a commitment and with one. AWS begins with 2 and none.
 	Units, CommittedUnits int
 	// Customs finds custom models; nil knows none.
 	Customs Customs
@@ -53,7 +52,6 @@ func New(c Config) *ProvisionedModels {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Units = cmp.Or(c.Units, 2)
 	// A place in a list is no secret and is checked when it comes back.
 	key := sha256.Sum256([]byte("outcrop provisioned model list"))
 	cursors, err := page.NewSigner(key[:])
@@ -423,7 +421,7 @@ func (p *ProvisionedModels) successor(ctx context.Context, r *row, id string) (s
 		return "", err
 	}
 	if !ok { // its base model, by any of its names
-		t, err := p.cfg.Catalog.Foundation(ctx, strings.TrimPrefix(id, id[:strings.LastIndexByte(id, '/')+1]), id)
+		t, err := p.cfg.Catalog.Foundation(ctx, id[strings.LastIndexByte(id, '/')+1:], id)
 		if err != nil {
 			return "", err
 		}

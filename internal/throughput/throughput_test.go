@@ -61,7 +61,7 @@ func open(t *testing.T, change func(*throughput.Config)) *room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := throughput.Config{Store: st, Catalog: r.catalog, Now: now, Transition: time.Second, Customs: customs{}}
+	c := throughput.Config{Store: st, Catalog: r.catalog, Now: now, Transition: time.Second, Customs: customs{}, Units: 2}
 	if change != nil {
 		change(&c)
 	}
@@ -148,9 +148,12 @@ func TestPurchasesAreRefusedAsOnAWS(t *testing.T) {
 		_, err := r.CreateProvisionedModelThroughput(r.ctx, &c.in)
 		refused(t, err, c.kind, c.text)
 	}
+	r = open(t, func(c *throughput.Config) { c.Units = 0 })
+	_, err := r.CreateProvisionedModelThroughput(r.ctx, &bedrock.CreateProvisionedModelThroughputInput{ModelId: express, ModelUnits: 1, ProvisionedModelName: "none"})
+	refused(t, err, apierr.ServiceQuotaExceeded, "0 model units without")
 	r = open(t, func(c *throughput.Config) { c.Units = 9 })
 	r.buy(t, "same", express, 1)
-	_, err := r.CreateProvisionedModelThroughput(r.ctx, &bedrock.CreateProvisionedModelThroughputInput{ModelId: express, ModelUnits: 1, ProvisionedModelName: "same"})
+	_, err = r.CreateProvisionedModelThroughput(r.ctx, &bedrock.CreateProvisionedModelThroughputInput{ModelId: express, ModelUnits: 1, ProvisionedModelName: "same"})
 	refused(t, err, apierr.Validation, "same exists")
 }
 

@@ -329,7 +329,7 @@ func (r Agents) DeleteAgent(ctx context.Context, in *api.DeleteAgentInput) (*api
 		}
 		// With a key that refuses, the agent can still be removed: only its state is unknown.
 		if full, err := agents.Get(tx, key); err == nil {
-			if s := r.statusIn(&full.Body, tx.Now); s != api.AgentStatusFailed && !agentStates.Can(s, remove) {
+			if s := r.statusIn(&full.Body, tx.Now); !agentStates.Can(s, remove) {
 				return refused("Delete", "Agent", s)
 			}
 		}

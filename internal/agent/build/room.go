@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +23,6 @@ type Config struct {
 	Now        func() time.Time // of the service clock; nil is time.Now
 	Transition time.Duration    // how long states last that pass by themselves
 	Quotas     Quotas
-	Log        *slog.Logger
 
 	// Pass asks whether the caller may hand a role to Bedrock, and whether Bedrock could
 	// take it for the agent; nil allows all.
@@ -85,9 +83,6 @@ const maxPlans = 256
 func New(c Config) *Room {
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Forget == nil {
 		c.Forget = func(*store.Tx, string, string, string, string) error { return nil }

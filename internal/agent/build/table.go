@@ -85,11 +85,10 @@ type aliasRow struct {
 // packageRow is a prepared agent and what it was made of, as reads of a version show
 // it. Its id is the address of its content.
 type packageRow struct {
-	Plan          *plan.Plan                       `json:"plan"`
-	Groups        []store.Record[groupRow]         `json:"groups,omitempty"`
-	Bases         []store.Record[baseRow]          `json:"bases,omitempty"`
-	Collaborators []store.Record[collaboratorRow]  `json:"collaborators,omitempty"`
-	Prompts       *api.PromptOverrideConfiguration `json:"prompts,omitempty"`
+	Plan          *plan.Plan                      `json:"plan"`
+	Groups        []store.Record[groupRow]        `json:"groups,omitempty"`
+	Bases         []store.Record[baseRow]         `json:"bases,omitempty"`
+	Collaborators []store.Record[collaboratorRow] `json:"collaborators,omitempty"`
 }
 
 var (

@@ -3,8 +3,8 @@
 //	agent (PrepareAgent, versions) ──▶ Plan ──▶ agent/turn
 //	agent (InvokeInlineAgent)      ──▶ Plan ──┘
 //
-// A prepared package is one Plan, written once and addressed by its content, so
-// versions and the test alias are pointers to plans. A plan holds no state of any
+// A prepared package holds one Plan, written once, so versions and the test alias are
+// pointers to plans. A plan holds no state of any
 // conversation and no default that could change later: what the built-in templates
 // say is written into it when it is made.
 //

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"time"
 )
@@ -217,15 +215,4 @@ type Collaborator struct {
 	Relay       bool   `json:"relay,omitempty"` // it is told the conversation so far
 	// Inline is the agent itself where an inline agent brings it along.
 	Inline *Plan `json:"inline,omitempty"`
-}
-
-// Encode returns the plan's bytes and their address, the SHA-256 in hex. Equal
-// plans have equal addresses.
-func (p *Plan) Encode() (b []byte, address string, err error) {
-	b, err = json.Marshal(p)
-	if err != nil {
-		return nil, "", err
-	}
-	sum := sha256.Sum256(b)
-	return b, hex.EncodeToString(sum[:]), nil
 }
