@@ -53,6 +53,7 @@ var sideways = map[string][]string{
 	"secret":  {"iam", "kms"},
 	"logs":    {"iam", "kms"},
 	"bucket":  {"iam"},
+	"vector":  {"store"},   // the embedded index makes its folder as the store does
 	"lambda":  {"sandbox"}, // the process adapter runs functions in jails
 
 	// The three protocols share one reader of values and one set of texts.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/vector"
 )
 
@@ -78,8 +79,8 @@ func New(c Config) (*Store, error) {
 	c.Memory = cmp.Or(c.Memory, DefaultMemory)
 	c.ExactBelow = cmp.Or(c.ExactBelow, DefaultExactBelow)
 	c.MaxOpen = cmp.Or(c.MaxOpen, DefaultMaxOpen)
-	if err := makeFolder(c.Dir); err != nil {
-		return nil, fmt.Errorf("make the folder of indexes: %w", err)
+	if err := store.MakeFolder(c.Dir); err != nil {
+		return nil, fmt.Errorf("make the folder of indexes: %w", fileError(err))
 	}
 	left, err := filepath.Glob(filepath.Join(c.Dir, dropped+"*"))
 	if err != nil {
@@ -122,8 +123,8 @@ func (s *Store) Create(ctx context.Context, d vector.Definition) (vector.Index, 
 	case !errors.Is(err, vector.ErrNotFound):
 		return nil, err
 	}
-	if err := makeFolder(s.dir(d.Name)); err != nil {
-		return nil, fmt.Errorf("make the folder of index %s: %w", d.Name, err)
+	if err := store.MakeFolder(s.dir(d.Name)); err != nil {
+		return nil, fmt.Errorf("make the folder of index %s: %w", d.Name, fileError(err))
 	}
 	if err := s.make(ctx, d); err != nil {
 		return nil, fmt.Errorf("make index %s: %w", d.Name, err)
@@ -338,27 +339,6 @@ func (s *Store) background(f func(stop <-chan struct{})) bool {
 	}
 	s.work.Go(func() { f(s.stop) })
 	return true
-}
-
-// makeFolder makes a folder and those above it, private and durable.
-func makeFolder(dir string) error {
-	dir = filepath.Clean(dir)
-	var made []string
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
-			break
-		}
-		made = append(made, d)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fileError(err)
-	}
-	for _, d := range made {
-		if err := syncDir(filepath.Dir(d)); err != nil {
-			return fileError(err)
-		}
-	}
-	return nil
 }
 
 // safeName is for messages of a log: no control character of a name gets there.
