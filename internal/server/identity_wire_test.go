@@ -61,7 +61,7 @@ func TestExpiredSessionsAndUsesOfKeys(t *testing.T) {
 	if u := identity.LastUse(admin); !u.At.IsZero() {
 		t.Errorf("the administrator's key was never used: %+v", u)
 	}
-	if code, kind := list(sigv4.Credentials{AccessKeyID: admin.ID, SecretAccessKey: "x" + admin.Secret.Reveal()[1:]}); code != http.StatusForbidden || kind != "InvalidSignatureException" {
+	if code, kind := list(sigv4.Credentials{AccessKeyID: admin.ID, SecretAccessKey: flipped(admin.Secret.Reveal())}); code != http.StatusForbidden || kind != "InvalidSignatureException" {
 		t.Errorf("another secret: %d %s", code, kind)
 	}
 	if u := identity.LastUse(admin); !u.At.IsZero() {
