@@ -75,4 +75,6 @@ func (r *Room) Models() Models { return r.cfg.Models }
 
 // Capabilities are those of the store of a knowledge base; ok is false for one that is
 // only kept and shown.
-func (r *Room) Capabilities(b *Base) (vector.Capabilities, bool) { return r.cfg.Indexes.Capabilities(b) }
+func (r *Room) Capabilities(b *Base) (vector.Capabilities, bool) {
+	return r.cfg.Indexes.Capabilities(b)
+}
