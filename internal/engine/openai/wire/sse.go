@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // ErrDone ends an event loop early without being an error.
@@ -13,13 +14,22 @@ var ErrDone = errors.New("done")
 // maxEvent bounds one event; the last one of llama.cpp repeats the whole prompt.
 const maxEvent = 64 << 20
 
+// readers are kept: a buffer for each stream would be two thirds of all that a call
+// allocates.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
+
 // Events calls handle with the data of each server-sent event, in order, as soon
-// as its line is whole. Comments and other fields are passed over. It returns
+// as its line is whole; data is good until handle returns. Comments and other fields are passed over. It returns
 // what handle returned, nil for ErrDone, else the error of the stream: io.EOF,
 // at the end of the body, is left to the caller, who knows whether the stream
 // was complete.
 func Events(r io.Reader, handle func(data []byte) error) error {
-	b := bufio.NewReaderSize(r, 32<<10)
+	b := readers.Get().(*bufio.Reader)
+	b.Reset(r)
+	defer func() {
+		b.Reset(nil)
+		readers.Put(b)
+	}()
 	var long []byte
 	for {
 		line, err := b.ReadSlice('\n')
