@@ -343,7 +343,7 @@ func markdown(gateway, account, agents *table) string {
 		t            *table
 	}{
 		{"The first column is the stub engine alone, in the same run.", "engine alone", gateway},
-		{"Agents on the script engine, with an HTTP hook in the place of the function: both answer at once.", "alone", agents},
+		{"Agents on the script engine, with an HTTP hook in the place of the function; both answer at once unless a time is named. The first column is what they take.", "alone", agents},
 		{"The account beside Bedrock. The first column is what the machine does without Outcrop, in the same run: its disk, its interpreter.", "alone", account},
 	} {
 		if len(part.t.rows) > 0 {
