@@ -28,6 +28,11 @@ const (
 	ListContains        Op = "listContains"
 )
 
+// Not turns one filter round. It is no operator of the API and has no JSON: what
+// translates the filters of another service builds it, for a store whose
+// Capabilities.Operators are nil.
+const Not Op = "not"
+
 // Operators lists all of them.
 func Operators() []Op {
 	return []Op{AndAll, OrAll, Equals, NotEquals, In, NotIn, LessThan, LessThanOrEquals, GreaterThan, GreaterThanOrEquals, StartsWith, StringContains, ListContains}
@@ -43,6 +48,7 @@ func Operators() []Op {
 //	stringContains         one string, within a string or within a member of a list
 //	listContains           one string that is a member of a list
 //	andAll, orAll          two or more filters, nested up to MaxFilterDepth
+//	not                    one filter; see Not
 //
 // Types are never converted: an attribute of another type than the value does not
 // match. notEquals and notIn are the opposite of equals and in, so they also match
@@ -79,8 +85,11 @@ func (f *Filter) check(depth int, nodes, values *int) error {
 	case *nodes > MaxFilterNodes || *values > maxFilterValues:
 		return Invalid("a filter with too many conditions")
 	}
-	if f.Op == AndAll || f.Op == OrAll {
-		if len(f.Of) < 2 {
+	if f.Op == AndAll || f.Op == OrAll || f.Op == Not {
+		switch {
+		case f.Op == Not && (len(f.Of) != 1 || f.Key != "" || f.Values != nil):
+			return Invalid("%s needs one filter", f.Op)
+		case f.Op != Not && len(f.Of) < 2:
 			return Invalid("%s needs at least two filters", f.Op)
 		}
 		for i := range f.Of {
@@ -137,6 +146,8 @@ func (f *Filter) Match(m Metadata) bool {
 			}
 		}
 		return false
+	case Not:
+		return !f.Of[0].Match(m)
 	default:
 		return f.MatchValue(m[f.Key])
 	}
@@ -210,7 +221,7 @@ func (f Filter) MarshalJSON() ([]byte, error) {
 		}
 		return marshal(map[Op]out{f.Op: {f.Key, list}})
 	}
-	if len(f.Values) != 1 {
+	if len(f.Values) != 1 { // Not has none
 		return nil, Invalid("%s needs one value", f.Op)
 	}
 	return marshal(map[Op]out{f.Op: {f.Key, f.Values[0]}})

@@ -132,6 +132,12 @@ type Chunk struct {
 	Vector []float32
 }
 
+// Whole is a document with all its chunks, for stores that write several at once.
+type Whole struct {
+	Document Document
+	Chunks   []Chunk
+}
+
 // Mode says what a search looks at.
 type Mode string
 

@@ -31,6 +31,16 @@ func (b bitmap) or(c bitmap) {
 	}
 }
 
+// flip turns rows 0 … n-1 round; what lies behind them stays unset.
+func (b bitmap) flip(n int) {
+	for i := range b {
+		b[i] = ^b[i]
+	}
+	if rest := n & 63; rest != 0 {
+		b[n>>6] &= 1<<rest - 1
+	}
+}
+
 // each calls f with the members in [from, to), in order.
 func (b bitmap) each(from, to int, f func(i int)) {
 	for w := from >> 6; w < (to+63)>>6; w++ {

@@ -92,6 +92,10 @@ func (c columns) match(f *vector.Filter, rows int) bitmap {
 			out.or(c.match(&f.Of[i+1], rows))
 		}
 		return out
+	case vector.Not:
+		out := c.match(&f.Of[0], rows)
+		out.flip(rows)
+		return out
 	default:
 		return c[f.Key].match(f, rows)
 	}

@@ -16,33 +16,52 @@ const keepRemoved = 100_000
 // Replace makes chunks the whole of the document. Texts are analysed and all is
 // sealed before the transaction begins, which then only writes.
 func (x *Index) Replace(ctx context.Context, d vector.Document, chunks []vector.Chunk) error {
+	return x.ReplaceAll(ctx, vector.Whole{Document: d, Chunks: chunks})
+}
+
+// ReplaceAll is Replace for several documents, in one transaction: all of them are
+// written or none. Of two with the same id the later one stays.
+func (x *Index) ReplaceAll(ctx context.Context, documents ...vector.Whole) error {
 	if err := x.usable(); err != nil {
 		return err
 	}
-	if err := vector.CheckReplace(x.Definition(), d, chunks); err != nil {
-		return err
+	for _, d := range documents {
+		if err := vector.CheckReplace(x.Definition(), d.Document, d.Chunks); err != nil {
+			return err
+		}
 	}
 	_, v, err := x.now(ctx)
 	if err != nil {
 		return err
 	}
-	parts, err := encode(v, x.analyser, d.ID, chunks)
-	if err != nil {
-		return err
+	sealed := make([][]part, len(documents))
+	for i, d := range documents {
+		if sealed[i], err = encode(v, x.analyser, d.Document.ID, d.Chunks); err != nil {
+			return err
+		}
 	}
 	err = x.write(ctx, func(tx *sql.Tx, c *change) error {
-		if err := c.remove(ctx, tx, d.ID); err != nil {
-			return err
+		for i, d := range documents {
+			if err := c.replace(ctx, tx, x, d.Document, sealed[i]); err != nil {
+				return fmt.Errorf("write document %q: %w", safeName(d.Document.ID), err)
+			}
 		}
-		if err := x.hook(HookRemoved); err != nil {
-			return err
-		}
-		return c.insert(ctx, tx, d, parts)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("write document %q of index %s: %w", safeName(d.ID), x.name, err)
+		return fmt.Errorf("index %s: %w", x.name, err)
 	}
 	return x.hook(HookAfterCommit)
+}
+
+func (c *change) replace(ctx context.Context, tx *sql.Tx, x *Index, d vector.Document, parts []part) error {
+	if err := c.remove(ctx, tx, d.ID); err != nil {
+		return err
+	}
+	if err := x.hook(HookRemoved); err != nil {
+		return err
+	}
+	return c.insert(ctx, tx, d, parts)
 }
 
 // Delete removes documents in one transaction.
