@@ -49,6 +49,10 @@ var neighbours = []target{
 	{"secretsmanager", "secretsmanager", "SecretsManager", "secretsmanager", words(`
 		CreateSecret GetSecretValue PutSecretValue UpdateSecret DescribeSecret DeleteSecret RestoreSecret ListSecrets ListSecretVersionIds
 		UpdateSecretVersionStage TagResource UntagResource PutResourcePolicy GetResourcePolicy DeleteResourcePolicy`)},
+	{"s3vectors", "s3vectors", "S3Vectors", "s3vectors", words(`
+		CreateVectorBucket GetVectorBucket ListVectorBuckets DeleteVectorBucket PutVectorBucketPolicy GetVectorBucketPolicy DeleteVectorBucketPolicy
+		CreateIndex GetIndex ListIndexes DeleteIndex PutVectors GetVectors ListVectors DeleteVectors QueryVectors
+		TagResource UntagResource ListTagsForResource`)},
 }
 
 func words(s string) []string {
@@ -96,6 +100,8 @@ var neighbourARNs = map[string][]string{
 	"secretsmanager.Secret": {
 		"arn:${Partition}:secretsmanager:${Region}:${Account}:secret:${SecretId}", "arn:${Partition}:secretsmanager:${Region}:${Account}:secret:${Name}",
 	},
+	"s3vectors.VectorBucket": {"arn:${Partition}:s3vectors:${Region}:${Account}:bucket/${vectorBucketName}", "${resourceArn}"},
+	"s3vectors.Index":        {"arn:${Partition}:s3vectors:${Region}:${Account}:bucket/${vectorBucketName}/index/${indexName}", "${resourceArn}"},
 }
 
 // neighbourMembers replace the members in a template, by action.

@@ -28,7 +28,7 @@ func vendorModels(wheel, dir string) error {
 	defer z.Close()
 	path := regexp.MustCompile(`^botocore/data/(bedrock|bedrock-runtime|bedrock-agent|bedrock-agent-runtime)/[0-9-]+/(service-2\.json\.gz|paginators-1\.json)$`)
 	// Versions are named: lambda has a folder of 2014 beside today's.
-	beside := regexp.MustCompile(`^botocore/data/(sts/2011-06-15|iam/2010-05-08|kms/2014-11-01|lambda/2015-03-31|logs/2014-03-28|secretsmanager/2017-10-17)/service-2\.json\.gz$`)
+	beside := regexp.MustCompile(`^botocore/data/(sts/2011-06-15|iam/2010-05-08|kms/2014-11-01|lambda/2015-03-31|logs/2014-03-28|secretsmanager/2017-10-17|s3vectors/2025-07-15)/service-2\.json\.gz$`)
 	found := 0
 	for _, f := range z.File {
 		if m := beside.FindStringSubmatch(f.Name); m != nil {

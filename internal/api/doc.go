@@ -2,7 +2,7 @@
 // what a shape, a member, an operation and an event stream are.
 //
 //	cmd/apigen/models/*.json ── go generate ──▶ api/{bedrock,bedrockruntime,bedrockagent,bedrockagentruntime}
-//	                                            api/{sts,iam,kms,lambda,logs,secretsmanager}, of these the operations served
+//	                                            api/{sts,iam,kms,lambda,logs,secretsmanager,s3vectors}, of these the operations served
 //	                                                types · Shapes · Service (routes, exceptions, IAM) · API interface
 //	restjson, queryxml and awsjson read Shapes, gateway and neighbour read Service,
 //	rooms and faces implement API

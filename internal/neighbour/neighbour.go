@@ -14,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/kms"
 	"github.com/outcrop-dev/outcrop/internal/api/lambda"
 	"github.com/outcrop-dev/outcrop/internal/api/logs"
+	"github.com/outcrop-dev/outcrop/internal/api/s3vectors"
 	"github.com/outcrop-dev/outcrop/internal/api/secretsmanager"
 	stsapi "github.com/outcrop-dev/outcrop/internal/api/sts"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -23,7 +24,7 @@ import (
 // scope.
 var Tables = map[string]*api.Service{
 	"sts": &stsapi.Service, "iam": &iamapi.Service, "kms": &kms.Service, "lambda": &lambda.Service,
-	"logs": &logs.Service, "secretsmanager": &secretsmanager.Service,
+	"logs": &logs.Service, "secretsmanager": &secretsmanager.Service, "s3vectors": &s3vectors.Service,
 }
 
 // A Refiner is a face that completes the questions put to the Authorizer before

@@ -1,0 +1,174 @@
+package s3vectors_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
+	"github.com/outcrop-dev/outcrop/internal/neighbour/s3vectors"
+	"github.com/outcrop-dev/outcrop/internal/neighbour/sts"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
+	"github.com/outcrop-dev/outcrop/internal/store"
+	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
+	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
+	"github.com/outcrop-dev/outcrop/internal/vectorbucket"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a gateway with the faces over real stores.
+type house struct {
+	*httptest.Server
+
+	identity *iam.Identity
+}
+
+type lookup struct{ identity *iam.Identity }
+
+func (k lookup) Lookup(_ context.Context, id string) (sigv4.Key, error) {
+	c, ok := k.identity.Credential(id)
+	if !ok {
+		return sigv4.Key{}, sigv4.ErrUnknownKey
+	}
+	return sigv4.Key{Secret: c.Secret.Reveal(), Temporary: c.Temporary, TokenSHA256: c.TokenSHA256, Bearer: c.Bearer, Expires: c.Expires, Principal: c.Principal}, nil
+}
+
+type signatures struct{ verifier *sigv4.Verifier }
+
+func (s signatures) Authenticate(r *http.Request, body []byte, _ bool) (gateway.Identity, error) {
+	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body})
+	if err != nil {
+		return gateway.Identity{}, err
+	}
+	p := res.Principal.(*iam.Principal)
+	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: res.Region, Service: res.Service}, nil
+}
+
+func open(t *testing.T) *house {
+	t.Helper()
+	ctx, dir := t.Context(), t.TempDir()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := &house{}
+	var err error
+	h.identity, err = iam.New(ctx, iam.Config{Store: &iam.MemoryStore{}})
+	check(err)
+	d, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
+	check(err)
+	local, err := store.OpenLocalSealer(dir)
+	check(err)
+	sealer := kms.NewSealer(local, kms.Contexts())
+	st, err := store.Open(ctx, store.Config{Driver: d, Sealer: sealer})
+	check(err)
+	keys, err := kms.New(ctx, kms.Config{Store: st, Policies: h.identity})
+	check(err)
+	sealer.Use(keys)
+	vectors, err := embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: sealer})
+	check(err)
+	buckets, err := vectorbucket.New(ctx, vectorbucket.Config{Store: st, Vectors: vectors, Policies: h.identity, Keys: true})
+	check(err)
+	v, err := sigv4.New(sigv4.Config{Keys: lookup{h.identity}})
+	check(err)
+	n, err := neighbour.New(neighbour.Config{
+		Faces:         map[string]any{"s3vectors": &s3vectors.Face{Vectors: buckets}, "kms": &kmsface.Face{Keys: keys}, "sts": &sts.Face{Identity: h.identity}},
+		Authenticator: signatures{v},
+	})
+	check(err)
+	g := gateway.New(gateway.Config{Authenticator: signatures{v}, Neighbours: n})
+	h.Server = httptest.NewServer(g)
+	t.Cleanup(func() {
+		h.Close()
+		for _, err := range []error{g.Stop(context.Background()), vectors.Close(), st.Close()} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return h
+}
+
+// run runs a program with an unchanged boto3 that is pointed at the house.
+func (h *house) run(t *testing.T, k iam.AccessKey, program ...string) string {
+	t.Helper()
+	py := os.Getenv("OUTCROP_TEST_PYTHON")
+	if py == "" {
+		py, _ = filepath.Abs("../../../.venv/bin/python")
+	}
+	if out, err := exec.CommandContext(t.Context(), py, "-c", "import boto3").CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" || os.Getenv("OUTCROP_TEST_PYTHON") != "" {
+			t.Fatalf("no Python with boto3: %v %s", err, out)
+		}
+		t.Skipf("no Python with boto3 (set OUTCROP_TEST_PYTHON, or make .venv): %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), py, program...)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+h.URL, "AWS_ACCESS_KEY_ID="+k.ID, "AWS_SECRET_ACCESS_KEY="+k.Secret.Reveal(),
+		"AWS_DEFAULT_REGION=eu-west-3", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"AWS_MAX_ATTEMPTS=1", "PYTHONDONTWRITEBYTECODE=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+func TestAProgramWithVectors(t *testing.T) {
+	h := open(t)
+	k, _ := h.identity.AdminKey()
+	if _, err := os.ReadFile("testdata/program.py"); err != nil { // so that a change runs the test again
+		t.Fatal(err)
+	}
+	h.run(t, k, "testdata/program.py")
+}
+
+// A user with little may do that little, over the wire.
+func TestPoliciesDecideOverTheWire(t *testing.T) {
+	h := open(t)
+	ctx := t.Context()
+	if _, err := h.identity.CreateUser(ctx, iam.DefaultAccount, "u", "/"); err != nil {
+		t.Fatal(err)
+	}
+	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3vectors:CreateVectorBucket","s3vectors:GetVectorBucket"],"Resource":"arn:aws:s3vectors:eu-west-3:123456789012:bucket/mine-*"}]}`
+	if err := h.identity.PutInlinePolicy(ctx, iam.Holder{Kind: iam.UserHolder, Account: iam.DefaultAccount, Name: "u"}, "p", document); err != nil {
+		t.Fatal(err)
+	}
+	k, err := h.identity.CreateAccessKey(ctx, iam.DefaultAccount, "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := h.run(t, k, "-c", `
+import boto3
+c = boto3.client("s3vectors")
+c.create_vector_bucket(vectorBucketName="mine-1")
+c.get_vector_bucket(vectorBucketName="mine-1")
+for call, kw in [(c.create_vector_bucket, dict(vectorBucketName="yours")), (c.create_vector_bucket, dict(vectorBucketName="mine-2", tags={"a": "b"})),
+                 (c.list_vector_buckets, {}), (c.get_vector_bucket, dict(vectorBucketName="not-there")), (c.delete_vector_bucket, dict(vectorBucketName="mine-1"))]:
+    try:
+        call(**kw)
+        print("allowed", kw)
+    except c.exceptions.AccessDeniedException as e:
+        assert e.response["ResponseMetadata"]["HTTPStatusCode"] == 403, e.response
+        print(e.response["Error"]["Message"])
+`)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 5 || strings.Contains(out, "allowed {") ||
+		lines[0] != "User: arn:aws:iam::123456789012:user/u is not authorized to perform: s3vectors:CreateVectorBucket on resource: arn:aws:s3vectors:eu-west-3:123456789012:bucket/yours because no identity-based policy allows the s3vectors:CreateVectorBucket action" ||
+		!strings.Contains(lines[1], "s3vectors:TagResource") {
+		t.Error(out)
+	}
+}
