@@ -20,6 +20,9 @@ type Base struct {
 	Storage *api.StorageConfiguration
 	// Model is what embedded its chunks, as it was when the knowledge base was made.
 	Model Embedding
+	// Width is how many numbers the vectors of its index have: Model.Dimension, or
+	// Model.Wire where a person made the index. 0 where the store is only kept and shown.
+	Width int
 	// KeyARN is the customer key that seals its index, "" for the house's own.
 	KeyARN string
 }

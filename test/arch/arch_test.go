@@ -26,11 +26,11 @@ var floors = []struct {
 }{
 	{"ground", []string{"api", "apierr", "arn", "call", "clock", "config", "lifecycle", "page"}},
 	{"ports", []string{"store", "object", "vector", "engine", "sandbox", "lambda"}},
-	{"house services", []string{"iam", "kms", "secret", "logs", "job", "quota", "audit", "event", "metric", "trace", "conversation", "bucket"}},
+	{"house services", []string{"iam", "kms", "secret", "logs", "job", "quota", "audit", "event", "metric", "trace", "conversation", "bucket", "vectorbucket"}},
 	{"wire", []string{"restjson", "queryxml", "awsjson", "eventstream", "sigv4", "gateway"}},
 	// Rooms: a lower line imports upper ones.
 	{"rooms", rooms},
-	{"entrance", []string{"service", "neighbour", "console", "server", "tracetree", "demo", "doctor"}},
+	{"entrance", []string{"service", "neighbour", "console", "server", "tracetree", "library", "demo", "doctor"}},
 }
 
 // rooms in the order of import: a room may import those before it.
@@ -44,7 +44,7 @@ var rooms = []string{
 var sideways = map[string][]string{
 	"gateway": {"restjson", "eventstream", "sigv4"},
 	"server":  {"service", "neighbour", "console", "demo", "doctor"},
-	"demo":    {"tracetree"},
+	"demo":    {"tracetree", "library"},
 	"api":     {"apierr"}, // Unimplemented answers with an error
 	"sigv4":   {"eventstream"},
 	"call":    {"arn"},
@@ -55,6 +55,8 @@ var sideways = map[string][]string{
 	"bucket":  {"iam"},
 	"vector":  {"store"},   // the embedded index makes its folder as the store does
 	"lambda":  {"sandbox"}, // the process adapter runs functions in jails
+
+	"vectorbucket": {"iam", "kms"},
 
 	// The three protocols share one reader of values and one set of texts.
 	"queryxml": {"restjson"},

@@ -1,0 +1,91 @@
+package knowledge
+
+import (
+	"errors"
+
+	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/store"
+)
+
+// errEdited: what a decision rests on was changed before it could be written.
+var errEdited = errors.New("knowledge: changed by another request")
+
+// textMissing is how AWS begins its answer to any id of bedrock-agent that is not there.
+const textMissing = "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier."
+
+func missing() error { return apierr.New(apierr.ResourceNotFound, textMissing) }
+
+// failure turns what the store answers into what the wire knows.
+func failure(err error) error {
+	if r := kms.Refusal(err); r != nil {
+		return r
+	}
+	if _, ok := errors.AsType[*apierr.Error](err); ok {
+		return err // it was worded where it arose
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		return missing()
+	case errors.Is(err, store.ErrTokenMismatch):
+		return apierr.Wrap(apierr.Conflict, err, "The client token was used before with different parameters. Use another token.")
+	case errors.Is(err, store.ErrBadCursor):
+		return apierr.Wrap(apierr.Validation, err, "The provided nextToken is invalid. Start again without it.")
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy), errors.Is(err, errEdited):
+		return apierr.Wrap(apierr.Conflict, err, "The knowledge base is being changed by another request. Try again.")
+	}
+	return err
+}
+
+// taken words a name that another one has; other errors pass.
+func taken(err error, what, name string) error {
+	if errors.Is(err, store.ErrExists) {
+		return apierr.Wrap(apierr.Conflict, err, "%s with name %s already exists.", what, name)
+	}
+	return err
+}
+
+func beyond(what string, most int) error {
+	return apierr.New(apierr.ServiceQuotaExceeded, "The quota of %d %s is reached. Delete one first.", most, what)
+}
+
+// invalid is a ValidationException that names the member.
+func invalid(field, format string, args ...any) error {
+	e := apierr.New(apierr.Validation, format, args...)
+	e.Detail.Fields = []apierr.Field{{Name: field, Message: e.Message}}
+	return e
+}
+
+// unsupported refuses what Outcrop does not serve.
+func unsupported(field, what string) error {
+	return invalid(field, "%s is not supported by Outcrop.", what)
+}
+
+func token(c *call.Call, operation string, value *string) store.Token {
+	return store.Token{Account: c.Account, Region: c.Region, Operation: operation, Value: deref(value)}
+}
+
+// pageSize is of the lists of this service: the guide's programs page by ten.
+func pageSize(max *int) int {
+	if max == nil {
+		return 10
+	}
+	return *max
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
