@@ -131,7 +131,8 @@ func (rt *Runtime) weights(ctx context.Context, m *EmbeddingModel) (*catalog.Tar
 // questions rather than what is searched. A text that is longer than the local model
 // takes is refused with a ValidationException that wraps an *engine.Error of the kind
 // TooLong: unlike InvokeModel, nothing is cut into windows, because a vector of the
-// mean of many is found for none of them.
+// mean of many is found for none of them. A question is cut: it may be far longer on
+// AWS than a local model takes, and its mean direction is a fair one to look in.
 func (rt *Runtime) EmbedTexts(ctx context.Context, m EmbeddingModel, query bool, texts []string) ([][]float32, error) {
 	if len(texts) == 0 {
 		return nil, nil
@@ -144,23 +145,14 @@ func (rt *Runtime) EmbedTexts(ctx context.Context, m EmbeddingModel, query bool,
 	w.serve(info.Name)
 	defer w.finish()
 	inputs := promptsOf(info.Name).put(query, texts)
-	if info.Context > 0 {
-		for i, s := range inputs {
-			// Each word is one token at least: what is hopeless is not even sent.
-			if n := words(s, info.Context); n > info.Context {
-				return nil, tooLong(&info, i, n)
-			}
+	q := &engine.EmbedRequest{Model: info.Name, AWSModel: t.BaseID, Account: w.call.Account, Inputs: inputs}
+	r, err := w.embedTexts(ctx, &info, q)
+	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && query {
+		if r, err = w.embedPieces(ctx, q, max(info.Context-windowRoom, windowRoom)); err != nil {
+			err = fault(err, w.phase, t, nil)
 		}
 	}
-	q := &engine.EmbedRequest{Model: info.Name, AWSModel: t.BaseID, Account: w.call.Account, Inputs: inputs}
-	r, err := rt.engine.Embed(ctx, q)
 	if err != nil {
-		return nil, fault(err, w.phase, t, nil)
-	}
-	if len(r.Vectors) != len(texts) {
-		return nil, fault(&engine.Error{Kind: engine.BadOutput, Message: "the engine returned another number of vectors than it got texts"}, w.phase, t, nil)
-	}
-	if err := w.checkLengths(ctx, &info, q, r); err != nil {
 		return nil, err
 	}
 	for i, v := range r.Vectors {
@@ -170,6 +162,27 @@ func (rt *Runtime) EmbedTexts(ctx context.Context, m EmbeddingModel, query bool,
 		r.Vectors[i] = embedding.Fit(v, m.Dimension)
 	}
 	return r.Vectors, nil
+}
+
+// embedTexts embeds texts that the model takes whole.
+func (w *work) embedTexts(ctx context.Context, info *engine.Info, q *engine.EmbedRequest) (*engine.EmbedResult, error) {
+	inputs := q.Inputs
+	if info.Context > 0 {
+		for i, s := range inputs {
+			// Each word is one token at least: what is hopeless is not even sent.
+			if n := words(s, info.Context); n > info.Context {
+				return nil, tooLong(info, i, n)
+			}
+		}
+	}
+	r, err := w.rt.engine.Embed(ctx, q)
+	if err != nil {
+		return nil, fault(err, w.phase, w.target, nil)
+	}
+	if len(r.Vectors) != len(inputs) {
+		return nil, fault(&engine.Error{Kind: engine.BadOutput, Message: "the engine returned another number of vectors than it got texts"}, w.phase, w.target, nil)
+	}
+	return r, w.checkLengths(ctx, info, q, r)
 }
 
 // checkLengths refuses what an engine cut into windows by itself. Some engines count

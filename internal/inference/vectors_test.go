@@ -265,6 +265,28 @@ func TestALongTextIsRefusedAndNotCutIntoWindows(t *testing.T) {
 	}
 }
 
+func TestALongQuestionIsCutIntoWindows(t *testing.T) {
+	h := newVectorHouse(minilm)
+	m, err := h.FindEmbedding(t.Context(), titanV2, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.engine.tokens = func(text string) (out []engine.Token, err error) {
+		for _, w := range strings.SplitAfter(text, " ") {
+			out = append(out, engine.Token{Text: w})
+		}
+		return out, nil
+	}
+	got, err := h.EmbedTexts(t.Context(), m, true, []string{strings.Repeat("a ", 200), "b"})
+	if err != nil || len(got) != 2 || len(got[0]) != m.Dimension || len(got[1]) != m.Dimension {
+		t.Fatalf("%d vectors, %v", len(got), err)
+	}
+	short, err := h.EmbedTexts(t.Context(), m, true, []string{"b"})
+	if err != nil || !cmp.Equal(short[0], got[1]) {
+		t.Errorf("a short question beside a long one has another vector: %v", err)
+	}
+}
+
 func TestReranks(t *testing.T) {
 	h := newVectorHouse(minilm)
 	h.table[reranker] = target(reranker, catalog.Rerank, func(t *catalog.Target) { t.Kind, t.Local = engine.Reranker, "bge-reranker" })
