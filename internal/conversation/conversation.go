@@ -142,7 +142,7 @@ func (k Key) args() []any { return []any{k.Account, k.Region, k.Owner, k.Alias, 
 
 func find(tx *store.Tx, k Key) (*row, error) {
 	r := new(row)
-	err := tx.QueryRow(`SELECT `+sessionColumns+` FROM conversation`+whereSession, k.args(), r.into()...)
+	err := tx.QueryRow(findSQL, k.args(), r.into()...)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil //nolint:nilnil // no session is an ordinary answer
 	}
@@ -265,14 +265,14 @@ func (s *Sessions) hold(tx *store.Tx, r *row, t *Turn, o Opening, clock int64) e
 	}
 	expires := tx.Now.Add(o.TTL).UnixMicro()
 	if t.Session.Fresh {
-		_, err := tx.Exec(`INSERT INTO conversation (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)`,
+		_, err := tx.Exec(openSQL,
 			append([]any{r.id, r.keyARN, r.memory, o.TTL.Microseconds(), r.created, expires, t.Number, o.Request, s.holder, lease, t.fence}, o.Key.args()...)...)
 		if err != nil {
 			return fmt.Errorf("begin session %s: %w", o.Key.ID, err)
 		}
 		return nil
 	}
-	n, err := tx.Exec(`UPDATE conversation SET running = ?, request = ?, holder = ?, lease = ?, fence = ?, ttl = ?, expires = ? WHERE id = ? AND fence = ?`,
+	n, err := tx.Exec(holdSQL,
 		t.Number, o.Request, s.holder, lease, t.fence, o.TTL.Microseconds(), expires, r.id, r.fence)
 	if err == nil && n == 0 {
 		err = ErrLost
@@ -343,7 +343,7 @@ func recordIdentity(id string, number int64) []string {
 }
 
 func insertTurn(tx *store.Tx, id string, number int64, status, request, call string, sealed []byte) error {
-	_, err := tx.Exec(`INSERT INTO conversation_turn (conversation, number, status, request, call, ended, record) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	_, err := tx.Exec(turnSQL,
 		id, number, status, request, call, tx.Now.UnixMicro(), sealed)
 	if err != nil {
 		return fmt.Errorf("end turn %d: %w", number, err)
@@ -353,7 +353,7 @@ func insertTurn(tx *store.Tx, id string, number int64, status, request, call str
 
 // forget removes the steps of a turn.
 func forget(tx *store.Tx, id string, number int64) error {
-	if _, err := tx.Exec(`DELETE FROM conversation_step WHERE conversation = ? AND turn = ?`, id, number); err != nil {
+	if _, err := tx.Exec(forgetSQL, id, number); err != nil {
 		return fmt.Errorf("forget the steps of turn %d: %w", number, err)
 	}
 	return nil
@@ -361,12 +361,12 @@ func forget(tx *store.Tx, id string, number int64) error {
 
 // records reads what finished turns left, the oldest first.
 func records(tx *store.Tx, id, keyARN string, newest int) ([][]byte, error) {
-	limit, args := ``, []any{id}
+	query, args := recordsSQL, []any{id}
 	if newest > 0 {
-		limit, args = ` LIMIT ?`, append(args, newest)
+		query, args = recordsSQL+limitSQL, append(args, newest)
 	}
 	var out [][]byte
-	err := tx.Query(`SELECT number, record FROM conversation_turn WHERE conversation = ? AND status = 'done' ORDER BY number DESC`+limit, args,
+	err := tx.Query(query, args,
 		func(row store.Row) error {
 			var number int64
 			var sealed []byte

@@ -56,7 +56,7 @@ func TestOnPostgres(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h.store, err = store.Open(t.Context(), store.Config{Driver: d, Sealer: sealer, Now: h.now}); err != nil {
+		if h.store, err = store.Open(t.Context(), store.Config{Driver: d, Sealer: sealer, Now: h.now, Hot: Statements()}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = h.store.Close() })

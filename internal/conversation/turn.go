@@ -46,8 +46,7 @@ func (t *Turn) Intent(ctx context.Context, data []byte) (int64, error) {
 		if err != nil {
 			return err
 		}
-		n, err := tx.Exec(`INSERT INTO conversation_step (conversation, turn, number, intent)
-			SELECT id, running, ?, ? FROM conversation WHERE id = ? AND fence = ? AND running = ?`, number, sealed, t.id, t.fence, t.Number)
+		n, err := tx.Exec(intentSQL, number, sealed, t.id, t.fence, t.Number)
 		return t.mine(n, err)
 	})
 	if err != nil {
@@ -72,8 +71,7 @@ func (t *Turn) Result(ctx context.Context, number int64, data []byte) error {
 		if err != nil {
 			return err
 		}
-		n, err := tx.Exec(`UPDATE conversation_step SET result = ? WHERE conversation = ? AND turn = ? AND number = ? AND result IS NULL
-			AND EXISTS (SELECT 1 FROM conversation WHERE id = ? AND fence = ?)`, sealed, t.id, t.Number, number, t.id, t.fence)
+		n, err := tx.Exec(resultSQL, sealed, t.id, t.Number, number, t.id, t.fence)
 		return t.mine(n, err)
 	})
 	if err != nil {
@@ -101,17 +99,16 @@ func (t *Turn) end(ctx context.Context, status string, state, record []byte) err
 		if err != nil {
 			return err
 		}
-		set, args := ``, []any{t.Number, tx.Now.Add(t.ttl).UnixMicro()}
+		query, args := failSQL, []any{t.Number, tx.Now.Add(t.ttl).UnixMicro()}
 		if status == statusDone {
 			after, err := tx.Seal(t.keyARN, []string{"conversation", t.id, "state"}, state)
 			if err != nil {
 				return err
 			}
-			set, args = `, state = ?`, append(args, after)
+			query, args = finishSQL, append(args, after)
 		}
 		var request string
-		err = tx.QueryRow(`UPDATE conversation SET running = 0, holder = '', lease = 0, fence = fence + 1, turns = ?, expires = ?`+set+
-			` WHERE id = ? AND fence = ? RETURNING request`, append(args, t.id, t.fence), &request)
+		err = tx.QueryRow(query, append(args, t.id, t.fence), &request)
 		if errors.Is(err, store.ErrNotFound) {
 			err = ErrLost
 		}

@@ -341,3 +341,48 @@ func manifest(t *testing.T, dir string, f func(*store.Manifest)) {
 		return out
 	})
 }
+
+// Hot statements answer as others do, and one that the database does not know is found
+// at Open.
+func TestHotStatements(t *testing.T) {
+	const list = `SELECT id FROM resource WHERE kind = ? ORDER BY id`
+	open := func(hot ...string) (*store.Store, error) {
+		dir := t.TempDir()
+		d, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealer, err := store.OpenLocalSealer(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store.Open(t.Context(), store.Config{Driver: storetest.Checked(t, d), Sealer: sealer, Hot: hot})
+	}
+	if _, err := open(`SELECT nothing FROM nowhere`); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("a statement that is wrong: %v", err)
+	}
+	s, err := open(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put(t, s, "a", "x")
+	put(t, s, "b", "y")
+	for range 2 { // each time anew, in writers and in readers
+		for name, in := range map[string]func(context.Context, func(*store.Tx) error) error{"update": s.Update, "view": s.View} {
+			var got []string
+			err := in(t.Context(), func(tx *store.Tx) error {
+				got = nil
+				return tx.Query(list, []any{"row"}, func(r store.Row) error {
+					var id string
+					err := r.Scan(&id)
+					got = append(got, id)
+					return err
+				})
+			})
+			if err != nil || strings.Join(got, " ") != "a b" {
+				t.Errorf("%s: %v %v", name, got, err)
+			}
+		}
+	}
+}

@@ -70,7 +70,13 @@ func (tx *Tx) Query(query string, args []any, scan func(row Row) error) error {
 	if tx.raw == nil {
 		return errTxOver
 	}
-	rows, err := tx.raw.QueryContext(tx.ctx, tx.store.dialect.Rebind(query), args...)
+	var rows *sql.Rows
+	var err error
+	if st, ok := (*tx.ready)[query]; ok {
+		rows, err = tx.raw.StmtContext(tx.ctx, st).QueryContext(tx.ctx, args...) //nolint:sqlclosecheck // the transaction's end closes it
+	} else {
+		rows, err = tx.raw.QueryContext(tx.ctx, tx.store.dialect.Rebind(query), args...)
+	}
 	if err != nil {
 		return tx.store.driver.Translate(err)
 	}
