@@ -204,6 +204,11 @@ type ToolCall struct {
 	ID        string
 	Name      string
 	Arguments json.RawMessage // a JSON object, complete
+	// Written is the whole text of the answer in which the model made this call, calls
+	// and all, on the first call of an answer whose engine tells it; else "". A message
+	// that gives it back is shown to the model in its own words, which are in the prefix
+	// cache, and not in those of its template.
+	Written string `json:",omitempty"`
 }
 
 // ToolResult answers a ToolCall.

@@ -57,6 +57,7 @@ type Parser struct {
 	scanned   int     // how much of it was
 	done      []engine.ToolCall
 	malformed bool
+	dropped   bool // a call that repeats another one was left out
 	broken    error
 }
 
@@ -115,6 +116,10 @@ func NewParser(req *engine.Request) *Parser {
 
 // Calls returns the calls that were emitted so far.
 func (p *Parser) Calls() []engine.ToolCall { return slices.Clone(p.done) }
+
+// Dropped reports whether the text holds a call that was not emitted because it
+// repeats another one of the same answer.
+func (p *Parser) Dropped() bool { return p.dropped }
 
 // Write takes the next piece of the model's text, cut anywhere, and emits what
 // is certain by now. An error from emit, and ErrRefused, end the parser: every
@@ -516,7 +521,7 @@ func (p *Parser) ended(emit func(engine.Delta) error) error {
 		}
 		for i := range p.done {
 			if p.done[i].Name == p.call.Name && sameJSON(p.done[i].Arguments, p.call.Arguments) {
-				p.held = nil
+				p.held, p.dropped = nil, true
 				return nil
 			}
 		}

@@ -22,7 +22,12 @@ func Rule() string { return rule }
 
 // reminder stands behind the newest tool results, where a small model still
 // attends to it: at the system text's distance it answers with half of the facts.
-const reminder = "\n(Call the next tool if one is still needed. Else answer the question completely, with every number, name and code of the results.)"
+//
+// It does not speak of the question. "Answer the question completely" made
+// Qwen2.5-Coder-1.5B repeat the question, or write the next one, after 6 of 14 results
+// of lists, and giving the question's own words here after 13 of them; with these
+// words it was none.
+const reminder = "\n(Call the next tool if one is still needed. Else write the answer for the user in full sentences, with every number, name and code of the results.)"
 
 // Reminder is the text that an engine appends to the newest tool results of a
 // model that is constrained by [Grammar].

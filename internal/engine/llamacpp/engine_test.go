@@ -99,6 +99,44 @@ func TestToolsAreWrittenAsTextWhereTheTemplateShowsNone(t *testing.T) {
 	}
 }
 
+// A call that comes back stands in the prompt as the model wrote it, so that the
+// prefix cache holds, unless the model's template has it otherwise.
+func TestCallsComeBackAsTheModelWroteThem(t *testing.T) {
+	e := fakeEngine(t, nil, "storyteller", "insistent")
+	for model, want := range map[string]string{"storyteller": "", "insistent": "assistant: calls of the template"} {
+		req := &engine.Request{
+			Model: model, Messages: []engine.Message{user("Weather in Rome?")}, EchoTokens: true, Sampling: engine.Sampling{MaxTokens: 128},
+			Tools:      []engine.Tool{{Name: "get_weather", Schema: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}}}`)}},
+			ToolChoice: engine.ToolChoice{Mode: engine.ToolNamed, Name: "get_weather"},
+		}
+		first, err := e.Generate(t.Context(), req, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := first.Parts[0].ToolCall
+		if c == nil || !strings.HasPrefix(c.Written, "<tool_call>") || !strings.Contains(c.Written, string(c.Arguments)) {
+			t.Fatalf("%s: the call's own words are not told: %+v", model, c)
+		}
+		if want == "" {
+			want = "assistant: " + c.Written
+		}
+		req.Messages = append(req.Messages, engine.Message{Role: engine.Assistant, Parts: first.Parts},
+			engine.Message{Role: engine.User, Parts: []engine.Part{{ToolResult: &engine.ToolResult{ID: c.ID, Name: c.Name, Parts: []engine.Part{{Text: "sunny"}}}}}})
+		req.ToolChoice = engine.ToolChoice{Mode: engine.ToolNever}
+		second, err := e.Generate(t.Context(), req, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var prompt strings.Builder
+		for _, x := range second.PromptTokens {
+			prompt.WriteString(x.Text)
+		}
+		if !strings.Contains(prompt.String(), want+"\ntool: sunny") {
+			t.Errorf("%s: no %q before the result in\n%s", model, want, prompt.String())
+		}
+	}
+}
+
 func ask(e *Engine, model, prompt string) (*engine.Result, string, error) {
 	var text strings.Builder
 	res, err := e.Generate(context.Background(), &engine.Request{Model: model, Messages: []engine.Message{user(prompt)}, Sampling: engine.Sampling{MaxTokens: 5}}, func(d engine.Delta) error {

@@ -196,12 +196,21 @@ func (f *fake) routes() http.Handler {
 			Messages []struct {
 				Role    string
 				Content string
+				Calls   []any `json:"tool_calls"`
 			}
 			Tools []struct{ Function struct{ Name string } }
 		}
 		_ = json.NewDecoder(r.Body).Decode(&in)
 		var b strings.Builder
-		for _, m := range in.Messages {
+		for i, m := range in.Messages {
+			if strings.HasPrefix(f.alias, "insistent") && m.Role == "tool" && (i == 0 || in.Messages[i-1].Calls == nil) {
+				w.WriteHeader(http.StatusInternalServerError)
+				answer(w, map[string]any{"error": map[string]any{"code": 500, "message": "a result needs its call", "type": "server_error"}})
+				return
+			}
+			if len(m.Calls) > 0 {
+				m.Content = "calls of the template"
+			}
 			fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Content)
 		}
 		for _, t := range in.Tools {

@@ -30,6 +30,7 @@ type job struct {
 	out      *wire.Collector
 	stops    *wire.Stops
 	result   *engine.Result
+	written  string // the answer as the model wrote it, when it is calls
 }
 
 // Generate implements engine.Engine.
@@ -76,6 +77,12 @@ func (e *Engine) Generate(ctx context.Context, req *engine.Request, emit func(en
 		return nil, err
 	}
 	j.result.Parts = j.out.Parts()
+	for i := range j.result.Parts {
+		if c := j.result.Parts[i].ToolCall; c != nil {
+			c.Written = j.written
+			break
+		}
+	}
 	j.result.StopText = j.stopText()
 	j.result.Timing.FirstToken = j.out.First
 	j.result.Timing.Total = e.cfg.Now().Sub(begin)
@@ -172,7 +179,7 @@ func thinks(req *engine.Request) bool { return req.Thinking != nil && req.Thinki
 
 // template renders the conversation as the model wants it.
 func (j *job) template(ctx context.Context) (string, error) {
-	can := wire.Abilities{Vision: j.vision, ToolText: j.toolText}
+	can := wire.Abilities{Vision: j.vision, ToolText: j.toolText, Written: true}
 	if j.constrained() && len(j.req.Tools) > 0 {
 		can.Reminder = constrain.Reminder()
 		can.Rule = constrain.Rule() // also where calls are forbidden: one prefix for all steps
@@ -189,10 +196,34 @@ func (j *job) template(ctx context.Context) (string, error) {
 	var out struct {
 		Prompt string `json:"prompt"`
 	}
-	if err := j.inst.client.call(ctx, http.MethodPost, "/apply-template", body, &out); err != nil {
+	err = j.inst.client.call(ctx, http.MethodPost, "/apply-template", body, &out)
+	if _, refused := errors.AsType[*apiError](err); refused && j.alters(can) {
+		// A template may insist on calls before results: then it has its own words.
+		can.Written = false
+		if body["messages"], err = wire.Messages(j.req, can); err != nil {
+			return "", err
+		}
+		err = j.inst.client.call(ctx, http.MethodPost, "/apply-template", body, &out)
+	}
+	if err != nil {
 		return "", j.inst.fail(ctx, err)
 	}
 	return out.Prompt, nil
+}
+
+// alters reports whether the model's own words stand in the conversation.
+func (j *job) alters(can wire.Abilities) bool {
+	if !can.Written {
+		return false
+	}
+	for i := range j.req.Messages {
+		for k := range j.req.Messages[i].Parts {
+			if c := j.req.Messages[i].Parts[k].ToolCall; c != nil && c.Written != "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (j *job) switchThinking(body map[string]any) {
@@ -290,7 +321,7 @@ func (j *job) complete(ctx context.Context) error {
 // budget, reasoning is cut and the answer asked for.
 func (j *job) run(ctx context.Context, body map[string]any, req *engine.Request) error {
 	parser := constrain.NewParser(req)
-	var thought strings.Builder
+	var thought, written strings.Builder
 	reasoning := 0 // tokens of reasoning, as far as they can be told
 	emit := func(d engine.Delta) error {
 		if d.Kind == engine.ReasoningDelta {
@@ -330,6 +361,7 @@ func (j *job) run(ctx context.Context, body map[string]any, req *engine.Request)
 			k.Predicted = last.Predicted
 		}
 		last = k
+		written.WriteString(content)
 		if err := parser.Write(content, emit); err != nil {
 			return err
 		}
@@ -367,6 +399,9 @@ func (j *job) run(ctx context.Context, body map[string]any, req *engine.Request)
 		return err
 	}
 	j.result.Stop = j.reason(&last, reason)
+	if j.result.Stop == engine.ToolUse && !parser.Dropped() && thought.Len() == 0 && j.tools == engine.ToolsConstrained {
+		j.written = strings.TrimSpace(written.String())
+	}
 	return nil
 }
 

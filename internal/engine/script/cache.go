@@ -15,12 +15,15 @@ type prefixes struct {
 // too. The last token is always computed anew, as engines do.
 func (c *prefixes) read(model string, prompt []string) int {
 	best, at := 0, -1
-	for i, old := range c.prompts[model] {
+	for i, old := range slices.Backward(c.prompts[model]) { // of two that share as much, the latest
+		if len(old) <= best || len(prompt) <= best || old[best] != prompt[best] {
+			continue // it cannot share more
+		}
 		n := 0
 		for n < len(old) && n < len(prompt) && old[n] == prompt[n] {
 			n++
 		}
-		if n >= best && n > 0 {
+		if n > best {
 			best, at = n, i
 		}
 	}

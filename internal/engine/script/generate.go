@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -105,14 +106,16 @@ type planned struct {
 	match  string   // stop sequence
 	words  []string // tokens of the text
 	output int      // tokens of text and calls
-	input  int
+	prompt []string // tokens of the request
+	input  int      // their number
 }
 
 func (p *planned) text() string { return strings.Join(p.pieces, "") }
 
 // plan makes the answer and applies prefill, stop sequences and the length limit.
 func (e *Engine) plan(req *engine.Request, r *reply, v *view, prompt string) (*planned, error) {
-	out := &planned{stop: engine.EndTurn, input: len(tokenize(prompt))}
+	out := &planned{stop: engine.EndTurn, prompt: tokenize(prompt)}
+	out.input = len(out.prompt)
 	if out.input >= e.cfg.Context {
 		return nil, &engine.Error{Kind: engine.TooLong, Message: fmt.Sprintf("the input has %d tokens, the context %d", out.input, e.cfg.Context),
 			Limit: e.cfg.Context, Got: out.input}
@@ -236,8 +239,9 @@ const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // id is the id of the i-th call of an answer: the same for the same prompt.
 func (e *Engine) id(prompt string, i int) string {
 	out := []byte("tooluse_")
+	of := strconv.FormatUint(hash64(e.seed, prompt, strconv.Itoa(i)), 16)
 	for k := range 22 {
-		out = append(out, base62[hash64(e.seed, prompt, fmt.Sprint(i), fmt.Sprint(k))%62])
+		out = append(out, base62[hash64(of, strconv.Itoa(k))%62])
 	}
 	return string(out)
 }
@@ -338,10 +342,16 @@ func (e *Engine) result(req *engine.Request, local, prompt string, p *planned, s
 	}
 	renderParts(&after, res.Parts)
 
-	words := tokenize(prompt)
+	words := p.prompt
+	var all []string
+	if strings.HasSuffix(prompt, "\n") { // no token reaches over the end of a line
+		all = append(words[:len(words):len(words)], tokenize(after.String())...)
+	} else {
+		all = tokenize(prompt + after.String())
+	}
 	e.mu.Lock()
 	read := e.prefixes.read(local, words)
-	e.prefixes.write(local, tokenize(prompt+after.String()))
+	e.prefixes.write(local, all)
 	e.mu.Unlock()
 	res.Usage = engine.Usage{Input: p.input, Output: p.output, CacheRead: read, CacheWrite: p.input - read}
 

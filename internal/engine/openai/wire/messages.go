@@ -67,6 +67,8 @@ type Abilities struct {
 	// ToolText is for models whose chat template knows no tools: those offered are
 	// described in the system text, calls and results are written as text.
 	ToolText bool
+	// Written shows the calls of an answer as the model wrote them, where that is known.
+	Written bool
 }
 
 // Messages writes the conversation. Neighbours of one role are joined, because
@@ -89,10 +91,14 @@ func Messages(req *engine.Request, can Abilities) ([]Message, error) {
 		var contents []Content
 		var calls []ToolCall
 		var reasoning strings.Builder
+		written := can.Written && writes(m)
 		for j := range m.Parts {
 			p := &m.Parts[j]
 			switch {
 			case p.CachePoint:
+			case written && p.ToolCall != nil && p.ToolCall.Written != "":
+				contents = append(contents, Content{Type: "text", Text: p.ToolCall.Written})
+			case written && (p.ToolCall != nil || p.IsText()): // stands in what was written
 			case p.Image != nil:
 				c, err := image(p.Image, can)
 				if err != nil {
@@ -141,6 +147,16 @@ func Messages(req *engine.Request, can Abilities) ([]Message, error) {
 		return nil, &engine.Error{Kind: engine.BadRequest, Message: "the request has no text"}
 	}
 	return out, nil
+}
+
+// writes reports whether the model's own text of an answer with calls is known.
+func writes(m *engine.Message) bool {
+	for i := range m.Parts {
+		if c := m.Parts[i].ToolCall; c != nil && c.Written != "" {
+			return m.Role == engine.Assistant
+		}
+	}
+	return false
 }
 
 func image(b *engine.Blob, can Abilities) (Content, error) {

@@ -34,6 +34,30 @@ func TestAConversationIsWrittenAsChatMessages(t *testing.T) {
 	}
 }
 
+// What the model wrote stands for the whole of an answer with calls.
+func TestCallsMayStandAsTheyWereWritten(t *testing.T) {
+	text := func(s string) engine.Part { return engine.Part{Text: s} }
+	req := &engine.Request{Messages: []engine.Message{
+		{Role: engine.User, Parts: []engine.Part{text("both?")}},
+		{Role: engine.Assistant, Parts: []engine.Part{text("I look. "), {ToolCall: &engine.ToolCall{ID: "a", Name: "f", Written: "I look. {{f}}\n{{g}}"}}, {ToolCall: &engine.ToolCall{ID: "b", Name: "g"}}}},
+		{Role: engine.User, Parts: []engine.Part{{ToolResult: &engine.ToolResult{ID: "a", Name: "f", Parts: []engine.Part{text("1")}}}, {ToolResult: &engine.ToolResult{ID: "b", Name: "g", Parts: []engine.Part{text("2")}}}}},
+	}}
+	for written, want := range map[bool]string{
+		true:  `{"role":"assistant","content":"I look. {{f}}\n{{g}}"}`,
+		false: `{"role":"assistant","content":"I look. ","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]}`,
+	} {
+		msgs, err := Messages(req, Abilities{Written: written})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := json.Marshal(msgs)
+		all := `[{"role":"user","content":"both?"},` + want + `,{"role":"tool","content":"1","tool_call_id":"a","name":"f"},{"role":"tool","content":"2","tool_call_id":"b","name":"g"}]`
+		if d := cmp.Diff(all, string(got)); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 func TestImagesNeedEyes(t *testing.T) {
 	req := &engine.Request{Messages: []engine.Message{{Role: engine.User, Parts: []engine.Part{{Text: "what is it?"}, {Image: &engine.Blob{MediaType: "image/png", Data: []byte("x")}}}}}}
 	_, err := Messages(req, Abilities{})
