@@ -14,11 +14,12 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/server"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
+	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
 )
 
 func readConnection(data string) (*server.Connection, error) { return server.ReadConnection(data) }
 
-// backup copies state and objects; a server may run meanwhile.
+// backup copies state, objects and indexes; a server may run meanwhile.
 func backup(ctx context.Context, e *env, args []string) error {
 	set := e.flags("backup")
 	data := set.String("data", e.getenv("OUTCROP_DATA"), "data folder of the server")
@@ -33,7 +34,7 @@ func backup(ctx context.Context, e *env, args []string) error {
 		*to = "outcrop-backup-" + time.Now().UTC().Format("20060102T150405Z")
 	}
 	if !exists(filepath.Join(*data, sqlite.File)) {
-		return fmt.Errorf("%s holds no SQLite state: a server on PostgreSQL is backed up with pg_dump and copies of root.key and the objects folder", *data)
+		return fmt.Errorf("%s holds no SQLite state: a server on PostgreSQL is backed up with pg_dump and copies of root.key and of the folders objects and vectors", *data)
 	}
 	driver, err := sqlite.OpenReadOnly(ctx, *data)
 	if err != nil {
@@ -52,6 +53,17 @@ func backup(ctx context.Context, e *env, args []string) error {
 		c.Parts = append(c.Parts, store.Part{Name: "objects", FS: lateFS(func() (fs.FS, error) {
 			copied := filepath.Join(stage, "objects")
 			return os.DirFS(copied), dir.Snapshot(ctx, objects, copied)
+		})})
+	}
+	if vectors := filepath.Join(*data, server.VectorFolder); exists(vectors) {
+		stage, err := os.MkdirTemp(*data, ".backup-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(stage)
+		c.Parts = append(c.Parts, store.Part{Name: server.VectorFolder, FS: lateFS(func() (fs.FS, error) {
+			copied := filepath.Join(stage, server.VectorFolder)
+			return os.DirFS(copied), embedded.Snapshot(ctx, vectors, copied)
 		})})
 	}
 	m, err := store.BackupFrom(ctx, driver, time.Now(), *to, c)

@@ -7,8 +7,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/sandbox"
 )
 
-// checkJail says whether other people's code, such as Lambda functions, can run
-// here. Everything else works without, so nothing of it is a problem.
+// checkJail says whether other people's code, such as Lambda functions, and other
+// people's documents can be handled here. Everything else works without, so nothing of it is a problem.
 func checkJail(ctx context.Context) []install.Finding {
 	var out []install.Finding
 	for _, part := range sandbox.Check(ctx) {
@@ -21,7 +21,7 @@ func checkJail(ctx context.Context) []install.Finding {
 		case sandbox.Weaker:
 			f.Level = install.Warning
 		case sandbox.Missing:
-			f.Level, f.Fix = install.Warning, "until then Lambda functions are refused, or run without a jail with --unsafe-local-code"
+			f.Level, f.Fix = install.Warning, "until then Lambda functions, code interpreters and the reading of documents are refused, or run without a jail with --unsafe-local-code"
 		}
 		out = append(out, f)
 	}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
+	"github.com/outcrop-dev/outcrop/internal/knowledge/parse"
 	"github.com/outcrop-dev/outcrop/internal/sandbox"
 )
 
@@ -30,6 +31,7 @@ func verbs() []verb {
 		{"demo", "start a server for a moment and show what it does, over the wire", runDemo},
 		{"env", "print the variables that point AWS programs at the server", printEnv},
 		{"agents", "list agents, ask one and watch what it does", agentsVerb},
+		{"kb", "make a folder a knowledge base, and search it", kbVerb},
 		{"lambda", "list Lambda functions and show what they log", lambdaVerb},
 		{"models", "list, pull, remove and test local models", models},
 		{"engine", "show or install the engine that runs models", engineVerb},
@@ -52,7 +54,7 @@ type env struct {
 }
 
 func main() {
-	if sandbox.Main() { // a stage of a jail is this same program
+	if sandbox.Main() || parse.Main() { // a stage of a jail and a reader of documents are this same program
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

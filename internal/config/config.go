@@ -44,10 +44,13 @@ type Config struct {
 	Grace      time.Duration `yaml:"grace" help:"how long a stop waits for running calls"`
 	MaxBody    int64         `yaml:"max-body" help:"largest request body in bytes"`
 
-	UnsafeLocalCode  bool              `yaml:"unsafe-local-code" help:"run Lambda functions without a jail: only where none can be made and all code is your own"`
+	UnsafeLocalCode  bool              `yaml:"unsafe-local-code" help:"run Lambda functions and readers of documents without a jail: only where none can be made and all code is your own"`
 	LambdaNetwork    string            `yaml:"lambda-network" help:"what Lambda functions reach besides this server: none, or host for all that this machine reaches"`
 	LambdaRetryDelay time.Duration     `yaml:"lambda-retry-delay" help:"wait before a Lambda event is tried again after a function error; twice as long before the third attempt"`
 	Functions        map[string]string `yaml:"function" form:"FUNCTION=URL" help:"serve Lambda functions (a name or ARN, with * at its end for many) from elsewhere, as 'weather=http://127.0.0.1:3000/hook' (POST with the event, the answer is the function's) or 'team-*=lambda+http://127.0.0.1:3001' (an endpoint that has Lambda's Invoke; so has a URL that ends in /2015-03-31); may be repeated"`
+
+	Clusters     map[string]string `yaml:"cluster" form:"ARN=URL" help:"where the PostgreSQL of a knowledge base of the type RDS is, by the cluster's ARN, as 'arn:aws:rds:us-east-1:123456789012:cluster:docs=postgres://127.0.0.1:5432'; user, password and database come with the knowledge base; may be repeated"`
+	VectorMemory int64             `yaml:"vector-memory" help:"bytes that the built-in indexes of knowledge bases may take in memory (default: 4 GiB)"`
 
 	Engine         string            `yaml:"engine" help:"auto, script, script:FILE, or the URL of an OpenAI-compatible endpoint"`
 	EngineKey      string            `yaml:"engine-key" help:"API key for the engine endpoint"`
@@ -136,6 +139,11 @@ func (c *Config) Check() error {
 	oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log-format", c.LogFormat, "text", "json")
 	oneOf("lambda-network", c.LambdaNetwork, "none", "host")
+	for cluster, target := range c.Clusters {
+		if u, err := url.Parse(target); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" {
+			bad("cluster", "the address of %s is not postgres://HOST:PORT", cluster) // its text may hold a secret
+		}
+	}
 	for pattern, target := range c.Functions {
 		if !functionPattern.MatchString(pattern) {
 			bad("function", "%q is not a function's name or ARN, or the beginning of one with a * behind it", pattern)

@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -65,7 +64,7 @@ func Run(ctx context.Context, c Config) error {
 		{"a streamed conversation", (*demo).stream},
 		{"a tool call, executed", (*demo).tools},
 		{"an agent that calls a function", (*demo).agent},
-		{"knowledge bases", (*demo).knowledge},
+		{"a knowledge base that answers with citations", (*demo).knowledge},
 	} {
 		d.print("\n── %d. %s\n", i+1, s.name)
 		start := time.Now()
@@ -211,24 +210,6 @@ func claimTool() *types.ToolConfiguration {
 
 func user(text string) types.Message {
 	return types.Message{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: text}}}
-}
-
-func (d *demo) knowledge(ctx context.Context) error {
-	_, err := d.agents.ListKnowledgeBases(ctx, &bedrockagent.ListKnowledgeBasesInput{})
-	return d.unbuilt("knowledge bases", err)
-}
-
-// unbuilt says plainly that a part does not exist yet. When it does, this step
-// fails until the demo shows it.
-func (d *demo) unbuilt(what string, err error) error {
-	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "NotImplementedException" {
-		d.print("   not yet built: %s answer 501 NotImplementedException\n", what)
-		return nil
-	}
-	if err == nil {
-		return fmt.Errorf("%s answer, but this demo does not show them yet", what)
-	}
-	return err
 }
 
 // servedBy returns the local model that the server says answered.

@@ -249,7 +249,7 @@ func (l *Library) source(ctx context.Context, b *Base, spec Spec) (string, error
 		in.VectorIngestionConfiguration = &types.VectorIngestionConfiguration{ChunkingConfiguration: &types.ChunkingConfiguration{
 			ChunkingStrategy: types.ChunkingStrategyFixedSize,
 			FixedSizeChunkingConfiguration: &types.FixedSizeChunkingConfiguration{
-				MaxTokens: aws.Int32(int32(spec.Tokens)), OverlapPercentage: aws.Int32(int32(cmp.Or(spec.Overlap, 20))), //nolint:gosec // flags
+				MaxTokens: aws.Int32(int32(spec.Tokens)), OverlapPercentage: aws.Int32(int32(cmp.Or(spec.Overlap, 20))),
 			},
 		}}
 	}

@@ -95,6 +95,7 @@ func filter(f *vector.Filter) (types.RetrievalFilter, error) {
 		return &types.RetrievalFilterMemberStringContains{Value: a}, nil
 	case vector.ListContains:
 		return &types.RetrievalFilterMemberListContains{Value: a}, nil
+	default: // groups are above; others have no place in the API
 	}
 	return nil, fmt.Errorf("the operator %s is not one of Retrieve", f.Op)
 }

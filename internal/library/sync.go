@@ -35,6 +35,7 @@ func (l *Library) Sync(ctx context.Context, b *Base, step func(*types.IngestionJ
 			return true, nil
 		case types.IngestionJobStatusFailed, types.IngestionJobStatusStopped:
 			return false, fmt.Errorf("the ingestion is %s: %s", job.Status, strings.Join(job.FailureReasons, "; "))
+		default: // it goes on
 		}
 		return false, nil
 	})
@@ -53,7 +54,7 @@ type Question struct {
 func (l *Library) Search(ctx context.Context, q Question) ([]runtimetypes.KnowledgeBaseRetrievalResult, error) {
 	v := &runtimetypes.KnowledgeBaseVectorSearchConfiguration{OverrideSearchType: q.Mode, Filter: q.Filter}
 	if q.Results > 0 {
-		v.NumberOfResults = aws.Int32(int32(q.Results)) //nolint:gosec // the server checks it
+		v.NumberOfResults = aws.Int32(int32(q.Results))
 	}
 	out, err := l.runtime.Retrieve(ctx, &bedrockagentruntime.RetrieveInput{
 		KnowledgeBaseId: &q.Base, RetrievalQuery: &runtimetypes.KnowledgeBaseQuery{Text: &q.Text},

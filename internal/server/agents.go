@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/bucket"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/knowledge"
 	"github.com/outcrop-dev/outcrop/internal/object"
 	"github.com/outcrop-dev/outcrop/internal/tag"
 )
@@ -17,7 +18,7 @@ import (
 func (s *Server) makeAgents() *build.Room {
 	return build.New(build.Config{
 		Store: s.store, Now: s.clock.Now, Transition: s.cfg.Transition,
-		Pass: s.passRole, Objects: roleFiles{s}, Forget: forgetAgent,
+		Pass: s.passRole, Objects: roleFiles{s}, Forget: forgetAgent, Bases: knowledge.ByID{Room: s.library.bases},
 		Base: func(ctx context.Context, model string) (string, error) {
 			t, err := s.catalog.Resolve(ctx, model)
 			if err != nil {

@@ -13,6 +13,7 @@ import (
 	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
 	logsface "github.com/outcrop-dev/outcrop/internal/neighbour/logs"
 	s3face "github.com/outcrop-dev/outcrop/internal/neighbour/s3"
+	vectorsface "github.com/outcrop-dev/outcrop/internal/neighbour/s3vectors"
 	smface "github.com/outcrop-dev/outcrop/internal/neighbour/secretsmanager"
 	stsface "github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/object"
@@ -79,6 +80,7 @@ func (s *Server) faces() map[string]any {
 		"secretsmanager": &smface.Face{Secrets: s.account.secrets},
 		"logs":           &logsface.Face{Logs: s.account.logs},
 		"lambda":         s.functions.face,
+		"s3vectors":      &vectorsface.Face{Vectors: s.library.buckets},
 	}
 }
 

@@ -30,6 +30,9 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/inference"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/knowledge"
+	"github.com/outcrop-dev/outcrop/internal/knowledge/ingest"
+	"github.com/outcrop-dev/outcrop/internal/knowledge/retrieve"
 	"github.com/outcrop-dev/outcrop/internal/metric"
 	"github.com/outcrop-dev/outcrop/internal/quota"
 	"github.com/outcrop-dev/outcrop/internal/service"
@@ -62,7 +65,8 @@ type Server struct {
 	sealer      *kms.Sealer
 	account     account
 	functions   functions
-	sessions    *conversation.Sessions // of agents
+	library     library
+	sessions    *conversation.Sessions // of agents and of RetrieveAndGenerate
 	kept        *session.Sessions      // of the Sessions API
 	memories    *agent.Memories
 	interpreter *interpreter.Interpreter
@@ -114,6 +118,7 @@ var parts = []struct {
 	{"identities", (*Server).makeIdentity},
 	{"keys, secrets and logs", (*Server).makeAccount},
 	{"functions", (*Server).makeFunctions},
+	{"indexes of knowledge bases", (*Server).makeVectors},
 	{"engine", (*Server).makeEngine},
 	{"catalogue", (*Server).makeCatalog},
 	{"gateway", (*Server).makeGateway},
@@ -169,7 +174,7 @@ func (s *Server) makeStore(ctx context.Context, o *Options) error {
 		return errors.Join(err, driver.Close())
 	}
 	s.sealer = kms.NewSealer(local, kms.Contexts())
-	s.store, err = store.Open(ctx, store.Config{Driver: driver, Sealer: s.sealer, Now: s.clock.Now, Logger: s.log})
+	s.store, err = store.Open(ctx, store.Config{Driver: driver, Sealer: s.sealer, Now: s.clock.Now, Logger: s.log, Hot: conversation.Statements()})
 	if err != nil {
 		return err
 	}
@@ -182,7 +187,7 @@ var jobs []job.Kind
 
 func (s *Server) makeJobs(context.Context, *Options) error {
 	var err error
-	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: append(slices.Clone(jobs), s.eventJobs(), s.memoryJobs()), Logger: s.log})
+	s.jobs, err = job.New(job.Config{Store: s.store, Kinds: slices.Concat(jobs, []job.Kind{s.eventJobs(), s.memoryJobs()}, s.libraryJobs()), Logger: s.log})
 	return err
 }
 
@@ -238,6 +243,10 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		return err
 	}
 	runtime := inference.New(inference.Config{Engine: s.engine, Resolver: s.catalog, Families: families(), Log: s.log})
+	s.sessions = conversation.New(conversation.Config{Store: s.store, Ended: s.sessionEnded, Log: s.log})
+	if err := s.makeLibrary(runtime); err != nil {
+		return err
+	}
 	agents, kept := s.makeAgents(), s.makeKept()
 	turns := s.makeTurns(runtime, agents)
 	desks := []gateway.Desk{
@@ -251,10 +260,12 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		{Service: service.Models[2].Service, API: &service.BedrockAgent{
 			Agents: &build.Agents{Room: agents}, ActionGroups: &build.ActionGroups{Room: agents}, AgentAliases: &build.AgentAliases{Room: agents},
 			AgentKnowledgeBases: &build.AgentKnowledgeBases{Room: agents}, AgentCollaborators: &build.AgentCollaborators{Room: agents},
-			AgentTags: tag.NewAgent(tag.Config{Store: s.store, Owners: agentOwners(agents)}),
+			KnowledgeBases: &knowledge.KnowledgeBases{Room: s.library.bases}, DataSources: &knowledge.DataSources{Room: s.library.bases},
+			IngestionJobs: &ingest.Jobs{Room: s.library.ingest}, Documents: &ingest.Documents{Room: s.library.ingest},
+			AgentTags: tag.NewAgent(tag.Config{Store: s.store, Owners: append(agentOwners(agents), baseOwners(s.library.bases)...)}),
 		}},
 		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{
-			Runtime: turns, Memories: s.memories, Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
+			Runtime: turns, Retrieval: &retrieve.Operations{Room: s.library.search}, Answers: s.library.answers, Memories: s.memories, Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
 		}},
 	}
 	for _, d := range desks {

@@ -17,7 +17,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
-	"github.com/outcrop-dev/outcrop/internal/conversation"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/inference"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
@@ -33,12 +32,11 @@ type agentParts interface {
 	turn.Plans
 }
 
-// makeTurns builds the run time of agents and the sessions that it keeps.
+// makeTurns builds the run time of agents.
 func (s *Server) makeTurns(models *inference.Runtime, built agentParts) *agent.Runtime {
 	s.makeAfterlife(models, built)
-	s.sessions = conversation.New(conversation.Config{Store: s.store, Ended: s.sessionEnded, Log: s.log})
 	runner := turn.New(turn.Config{
-		Models: models, Chats: agentChats{s, models}, Functions: agentFunctions{s}, Roles: agentRoles{s}, Plans: built, Memory: s.memories, Interpreter: s.interpreter, Now: s.clock.Now, Log: s.log,
+		Models: models, Chats: agentChats{s, models}, Functions: agentFunctions{s}, Roles: agentRoles{s}, Plans: built, Knowledge: agentKnowledge{s}, Memory: s.memories, Interpreter: s.interpreter, Now: s.clock.Now, Log: s.log,
 	})
 	return agent.NewRuntime(agent.RuntimeConfig{Aliases: built, Definitions: inlineAgents{roleFiles{s}}, Runner: runner, Sessions: s.sessions, Log: s.log})
 }
@@ -74,7 +72,7 @@ func (d inlineAgents) Operations(ctx context.Context, group string, in *runtime.
 
 // Prompts implements agent.Definitions.
 func (inlineAgents) Prompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (string, []plan.Prompt, error) {
-	return agent.InlinePrompts(model, o, c)
+	return agent.Prompts(model, o, c)
 }
 
 // agentRoles asks what the service roles of agents may do.

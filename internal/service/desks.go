@@ -12,6 +12,10 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/inference"
+	"github.com/outcrop-dev/outcrop/internal/knowledge"
+	"github.com/outcrop-dev/outcrop/internal/knowledge/ingest"
+	"github.com/outcrop-dev/outcrop/internal/knowledge/rag"
+	"github.com/outcrop-dev/outcrop/internal/knowledge/retrieve"
 	"github.com/outcrop-dev/outcrop/internal/session"
 	"github.com/outcrop-dev/outcrop/internal/tag"
 	"github.com/outcrop-dev/outcrop/internal/throughput"
@@ -40,6 +44,10 @@ type BedrockAgent struct {
 	*build.AgentAliases
 	*build.AgentKnowledgeBases
 	*build.AgentCollaborators
+	*knowledge.KnowledgeBases
+	*knowledge.DataSources
+	*IngestionJobs
+	*ingest.Documents
 	*tag.AgentTags
 	unbuiltBedrockAgent
 }
@@ -48,10 +56,19 @@ type BedrockAgent struct {
 type BedrockAgentRuntime struct {
 	*agent.Runtime
 	*agent.Memories
+	*Retrieval
+	*Answers
 	*session.Sessions
 	*tag.SessionTags
 	unbuiltBedrockAgentRuntime
 }
+
+// Names of fields: rooms whose own names would say too little here.
+type (
+	IngestionJobs = ingest.Jobs
+	Retrieval     = retrieve.Operations
+	Answers       = rag.Operations
+)
 
 // What no room answers is answered one level deeper.
 type (

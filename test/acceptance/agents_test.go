@@ -56,14 +56,19 @@ func TestProgramsLiveWithAgents(t *testing.T) {
 	}
 }
 
-// What an agent under a customer key says, is told and answers is nowhere in the data
+// What an agent under a customer key says, is told and answers, and the files of its
+// code interpreter, is nowhere in the data
 // folder in plain bytes, write-ahead log included, while the server runs and after.
 func TestAnAgentUnderACustomerKeyCannotBeRead(t *testing.T) {
 	py, err := outcroptest.Python()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := outcroptest.Launch(t.TempDir())
+	rules, err := filepath.Abs(filepath.Join("testdata", "agents_walk.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := outcroptest.Launch(t.TempDir(), "--engine", "script:"+rules)
 	if err != nil {
 		t.Fatal(err)
 	}

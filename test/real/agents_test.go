@@ -103,10 +103,10 @@ func TestInsuranceAgent(t *testing.T) {
 	}
 	fmt.Fprintf(&table, "\nOf the prompts of second and later steps, %d of %d tokens (%.0f %%) came from the engine's cache (the bar is 90 %%).\n", cache.read, cache.all, 100*cache.share())
 	t.Logf("%d of %d\n%s", passed, len(questions), table.String())
-	// The bar is 90 %. It is not reached while prompts are as short as this agent's: the
-	// model writes its call in another form than its template does, so that the call is
-	// read again with the result. This floor only guards the prefix before them.
-	if cache.share() < 0.75 {
+	// The bar is 90 %. A later step reads nothing anew but the result of the call and the
+	// reminder behind it, some 85 tokens; as this agent's prompts have 680, that is the rest.
+	// Were the call read anew too, it would be 84 %.
+	if cache.share() < 0.85 {
 		t.Errorf("%.1f %% of the tokens of later steps came from the cache", 100*cache.share())
 	}
 	if to := os.Getenv("OUTCROP_WRITE_RESULTS"); to != "" {

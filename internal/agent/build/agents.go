@@ -160,7 +160,9 @@ func (r Agents) CreateAgent(ctx context.Context, in *api.CreateAgentInput) (*api
 			if err := putTags(tx, arn, in.Tags); err != nil {
 				return nil, err
 			}
-			return &api.CreateAgentOutput{Agent: r.view(c, &rec)}, nil
+			made := r.view(c, &rec)
+			made.ClientToken = nil // the service keeps the token, and shows it from the first read on
+			return &api.CreateAgentOutput{Agent: made}, nil
 		})
 		return err
 	})

@@ -41,8 +41,9 @@ func (r *Room) checkGroup(ctx context.Context, agent *store.Record[agentRow], g 
 	return err
 }
 
-// CreateAgentActionGroup adds an action group to the draft.
-func (r ActionGroups) CreateAgentActionGroup(ctx context.Context, in *api.CreateAgentActionGroupInput) (*api.CreateAgentActionGroupOutput, error) {
+// groupOf makes the row of a group as a create says it, or an update, which says the
+// same but for its token, and validates it.
+func (r *Room) groupOf(ctx context.Context, in *api.CreateAgentActionGroupInput) (groupRow, error) {
 	row := groupRow{
 		Name: in.ActionGroupName, Description: deref(in.Description), State: cmp.Or(in.ActionGroupState, api.ActionGroupStateEnabled), Executor: in.ActionGroupExecutor,
 		API: in.ApiSchema, Functions: in.FunctionSchema, Signature: in.ParentActionGroupSignature, Params: in.ParentActionGroupSignatureParams, Token: deref(in.ClientToken),
@@ -50,9 +51,15 @@ func (r ActionGroups) CreateAgentActionGroup(ctx context.Context, in *api.Create
 	_, key := at(ctx, in.AgentId)
 	agent, err := r.agent(ctx, key)
 	if err != nil {
-		return nil, err
+		return row, err
 	}
-	if err := r.checkGroup(ctx, agent, &row); err != nil {
+	return row, r.checkGroup(ctx, agent, &row)
+}
+
+// CreateAgentActionGroup adds an action group to the draft.
+func (r ActionGroups) CreateAgentActionGroup(ctx context.Context, in *api.CreateAgentActionGroupInput) (*api.CreateAgentActionGroupOutput, error) {
+	row, err := r.groupOf(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	request := *in
@@ -121,16 +128,11 @@ func (r ActionGroups) ListAgentActionGroups(ctx context.Context, in *api.ListAge
 
 // UpdateAgentActionGroup replaces a group of the draft.
 func (r ActionGroups) UpdateAgentActionGroup(ctx context.Context, in *api.UpdateAgentActionGroupInput) (*api.UpdateAgentActionGroupOutput, error) {
-	row := groupRow{
-		Name: in.ActionGroupName, Description: deref(in.Description), State: cmp.Or(in.ActionGroupState, api.ActionGroupStateEnabled), Executor: in.ActionGroupExecutor,
-		API: in.ApiSchema, Functions: in.FunctionSchema, Signature: in.ParentActionGroupSignature, Params: in.ParentActionGroupSignatureParams,
-	}
-	_, key := at(ctx, in.AgentId)
-	agent, err := r.agent(ctx, key)
+	row, err := r.groupOf(ctx, &api.CreateAgentActionGroupInput{
+		AgentId: in.AgentId, ActionGroupName: in.ActionGroupName, Description: in.Description, ActionGroupState: in.ActionGroupState, ActionGroupExecutor: in.ActionGroupExecutor,
+		ApiSchema: in.ApiSchema, FunctionSchema: in.FunctionSchema, ParentActionGroupSignature: in.ParentActionGroupSignature, ParentActionGroupSignatureParams: in.ParentActionGroupSignatureParams,
+	})
 	if err != nil {
-		return nil, err
-	}
-	if err := r.checkGroup(ctx, agent, &row); err != nil {
 		return nil, err
 	}
 	var out *api.UpdateAgentActionGroupOutput

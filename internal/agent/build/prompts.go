@@ -28,7 +28,7 @@ func prompts(c *config) (parser string, list []plan.Prompt, err error) {
 			in.PromptConfigurations = append(in.PromptConfigurations, out)
 		}
 	}
-	return agent.InlinePrompts(c.Model, in, plan.Collaboration(c.Collaboration))
+	return agent.Prompts(c.Model, in, plan.Collaboration(c.Collaboration))
 }
 
 // shown is the configuration as reads answer it: with every prompt, the built-in

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/outcrop-dev/outcrop/internal/agent"
-	"github.com/outcrop-dev/outcrop/internal/agent/plan"
 	"github.com/outcrop-dev/outcrop/internal/agent/turn"
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/call"
@@ -38,7 +37,10 @@ func (r *Room) Invocable(ctx context.Context, agentID, aliasID string) (*turn.Al
 			return err
 		}
 		address = v.Body.Package
-		if address == "" || r.cached(address) != nil {
+		if address == "" {
+			return nil
+		}
+		if _, ok := r.plans.Get(address); ok {
 			return nil
 		}
 		p, err := packages.Get(tx, inside(key, address))
@@ -56,18 +58,13 @@ func (r *Room) Invocable(ctx context.Context, agentID, aliasID string) (*turn.Al
 	case s == api.AgentAliasStatusFailed:
 		return nil, invalid("Alias %s of agent %s is in FAILED state.", aliasID, agentID)
 	}
-	p := r.cached(address)
-	if p == nil {
+	p, ok := r.plans.Get(address)
+	if !ok {
 		if row == nil || row.Plan == nil {
 			return nil, errors.New("the package of an agent is empty")
 		}
 		p = row.Plan
-		r.mu.Lock()
-		if len(r.plans) >= maxPlans {
-			clear(r.plans)
-		}
-		r.plans[address] = p
-		r.mu.Unlock()
+		r.plans.Put(address, p)
 	}
 	out := &turn.Alias{ID: aliasID, ARN: aliasARN(c, agentID, aliasID), Version: a.Body.Version, Plan: p, Paused: a.Body.Paused}
 	if a.Body.Throughput != "" { // calls through this alias use what was bought
@@ -76,12 +73,6 @@ func (r *Room) Invocable(ctx context.Context, agentID, aliasID string) (*turn.Al
 		out.Plan = &own
 	}
 	return out, nil
-}
-
-func (r *Room) cached(address string) *plan.Plan {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.plans[address]
 }
 
 // Alias finds what the alias of an ARN serves now.

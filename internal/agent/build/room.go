@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
@@ -70,14 +69,9 @@ func (q Quotas) filled() Quotas {
 // Room holds the drafts, packages, versions and aliases. The structs of operations
 // embed it.
 type Room struct {
-	cfg Config
-
-	mu    sync.Mutex
-	plans map[string]*plan.Plan // by content address
+	cfg   Config
+	plans plan.Cache[string, *plan.Plan] // decoded, by content address
 }
-
-// maxPlans bounds the plans kept decoded.
-const maxPlans = 256
 
 // New returns the room; it starts nothing.
 func New(c Config) *Room {
@@ -88,7 +82,7 @@ func New(c Config) *Room {
 		c.Forget = func(*store.Tx, string, string, string, string) error { return nil }
 	}
 	c.Quotas = c.Quotas.filled()
-	return &Room{cfg: c, plans: map[string]*plan.Plan{}}
+	return &Room{cfg: c}
 }
 
 // Agents answers the operations on agents and their versions.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/agent/turn"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -37,9 +38,23 @@ func keyOf(account, region, session string) store.Key {
 	return store.Key{Account: account, Region: region, ID: hex.EncodeToString(sum[:])}
 }
 
+// as is ctx in which the files of a session are sealed and opened: in the encryption
+// context of its agent.
+func as(ctx context.Context, c *turn.Code) context.Context {
+	return kms.As(ctx, kms.Asking{Context: map[string]string{kms.AgentContextKey: c.Agent}})
+}
+
+// refusal words a key that cannot be used.
+func refusal(err error) error {
+	if r := kms.Refusal(err); r != nil {
+		return r
+	}
+	return err
+}
+
 func (x *Interpreter) load(ctx context.Context, c *turn.Code) (*folder, error) {
 	var rec store.Record[folder]
-	err := x.cfg.Store.View(ctx, func(tx *store.Tx) (err error) {
+	err := x.cfg.Store.View(as(ctx, c), func(tx *store.Tx) (err error) {
 		rec, err = folders.Get(tx, keyOf(c.Account, c.Region, c.Session))
 		return err
 	})
@@ -47,7 +62,7 @@ func (x *Interpreter) load(ctx context.Context, c *turn.Code) (*folder, error) {
 		return &folder{Files: map[string][]byte{}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("files of a sandbox session: %w", err)
+		return nil, refusal(fmt.Errorf("files of a sandbox session: %w", err))
 	}
 	f := rec.Body
 	if f.Files == nil {
@@ -58,23 +73,23 @@ func (x *Interpreter) load(ctx context.Context, c *turn.Code) (*folder, error) {
 }
 
 func (x *Interpreter) save(ctx context.Context, c *turn.Code, f *folder) error {
-	err := x.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+	err := x.cfg.Store.Update(as(ctx, c), func(tx *store.Tx) error {
 		if f.row != nil {
 			rec := *f.row
-			rec.Body = folder{Files: f.Files}
+			rec.Body, rec.KeyARN = folder{Files: f.Files}, c.Key
 			_, err := folders.Put(tx, rec)
 			return err
 		}
 		if len(f.Files) == 0 {
 			return nil
 		}
-		_, err := folders.Create(tx, keyOf(c.Account, c.Region, c.Session), folder{Files: f.Files}, store.Columns{})
+		_, err := folders.Create(tx, keyOf(c.Account, c.Region, c.Session), folder{Files: f.Files}, store.Columns{KeyARN: c.Key})
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrNotFound) {
 		return apierr.Wrap(apierr.Conflict, err, "The files of the sandbox session were changed by another run meanwhile. Run the code again.")
 	}
-	return err
+	return refusal(err)
 }
 
 // Forget removes the files of a session, in the transaction that ends it.

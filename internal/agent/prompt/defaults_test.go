@@ -61,11 +61,11 @@ func TestBuiltInPrompts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if i := strings.Index(r.Text, "$"); i >= 0 {
-				t.Errorf("%s %s leaves %.40s", model, p.Step, r.Text[i:])
+			if i := strings.Index(r.Text(), "$"); i >= 0 {
+				t.Errorf("%s %s leaves %.40s", model, p.Step, r.Text()[i:])
 			}
-			if p.Step != plan.Summarize && p.Step != plan.PostProcessing && !strings.Contains(r.Text, "Q?") {
-				t.Errorf("%s %s does not ask: %s", model, p.Step, r.Text)
+			if p.Step != plan.Summarize && p.Step != plan.PostProcessing && !strings.Contains(r.Text(), "Q?") {
+				t.Errorf("%s %s does not ask: %s", model, p.Step, r.Text())
 			}
 			if last := r.Messages[len(r.Messages)-1]; last.Role != engine.User {
 				t.Errorf("%s %s ends with %+v", model, p.Step, last)

@@ -33,10 +33,18 @@ type Values struct {
 type Rendered struct {
 	System   string
 	Messages []engine.Message // a last one of the assistant is a prefill
-	Text     string           // all of it, in the form of its template, as traces show it
 	InText   bool             // the tools stand in it
 
-	open int // number of messages when the last one was the template's own
+	open int  // number of messages when the last one was the template's own
+	json bool // form of the template
+}
+
+// Text is the whole prompt, in the form of its template, as traces show it.
+func (r *Rendered) Text() string {
+	if r.json {
+		return r.asJSON()
+	}
+	return r.asText()
 }
 
 // Places of a conversation that may be messages instead of text.
@@ -47,7 +55,33 @@ const (
 	placeMemory     = "$memory_content$"
 )
 
-// Render fills a template. An error is ErrTemplate.
+// Template is the template of a step taken apart. It is made once for a prompt, never
+// changes, and may be filled by many turns at a time.
+type Template struct {
+	step   plan.Step
+	form   *form
+	inText bool
+}
+
+// Compile takes the template of a prompt apart. An error is ErrTemplate.
+func Compile(p *plan.Prompt) (*Template, error) {
+	f, err := parse(p.Step, p.Template)
+	if err != nil {
+		return nil, err
+	}
+	return &Template{step: p.Step, form: f, inText: InText(p.Template)}, nil
+}
+
+// Render fills the template of a prompt that is asked once. An error is ErrTemplate.
+func Render(p *plan.Prompt, v *Values) (*Rendered, error) {
+	t, err := Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	return t.Render(v)
+}
+
+// Render fills the template. An error is ErrTemplate.
 //
 // A message of the template that is $conversation_history$ alone becomes the messages
 // of the history, in every step. In orchestration the question, the history and the
@@ -55,16 +89,13 @@ const (
 // question, scratchpad. Unless the tools stand in the text, the scratchpad is always
 // messages, with calls and results as such; what a template writes beside it as the
 // assistant is left out, because an engine that calls tools continues no text.
-func Render(p *plan.Prompt, v *Values) (*Rendered, error) {
-	f, err := parse(p.Step, p.Template)
-	if err != nil {
-		return nil, err
-	}
-	r := &Rendered{InText: InText(p.Template)}
+func (t *Template) Render(v *Values) (*Rendered, error) {
+	f := t.form
+	r := &Rendered{InText: t.inText, json: f.json}
 	known := v.known(r.InText)
 	fill := func(s string) string { return strings.TrimSpace(expand(s, known)) }
 	r.System = fill(f.system)
-	if p.Step == plan.Orchestrate {
+	if t.step == plan.Orchestrate {
 		if len(v.Memory) > 0 && !f.places(placeMemory) {
 			r.System = strings.TrimSpace(r.System + "\n\n" + memory(v.Memory))
 		}
@@ -74,11 +105,6 @@ func Render(p *plan.Prompt, v *Values) (*Rendered, error) {
 	}
 	if len(r.Messages) == 0 {
 		return nil, fmt.Errorf("%w: it says nothing to the model", ErrTemplate)
-	}
-	if f.json {
-		r.Text = r.asJSON()
-	} else {
-		r.Text = r.asText()
 	}
 	return r, nil
 }

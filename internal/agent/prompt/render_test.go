@@ -57,8 +57,8 @@ func TestTemplatesBecomeMessages(t *testing.T) {
 			if d := cmp.Diff(c.messages, r.Messages); d != "" {
 				t.Error(d)
 			}
-			if strings.HasPrefix(c.template, "{") != json.Valid([]byte(r.Text)) || !strings.Contains(r.Text, "thought") {
-				t.Errorf("text %q", r.Text)
+			if strings.HasPrefix(c.template, "{") != json.Valid([]byte(r.Text())) || !strings.Contains(r.Text(), "thought") {
+				t.Errorf("text %q", r.Text())
 			}
 		})
 	}

@@ -31,31 +31,46 @@ var nameForm = regexp.MustCompile(`^([0-9a-zA-Z][_-]?){1,100}$`)
 // Parameters stand in the order of their names: the wire has none. The error is an
 // *apierr.Error: Validation with every problem, or ServiceQuotaExceeded.
 func Functions(group string, s *build.FunctionSchema) ([]plan.Action, error) {
-	f := newFunctions(group)
-	if s != nil {
-		for i := range s.Functions {
-			from := &s.Functions[i]
-			f.function(from.Name, from.Description, string(from.RequireConfirmation))
-			for _, name := range slices.Sorted(maps.Keys(from.Parameters)) {
-				p := from.Parameters[name]
-				f.parameter(name, string(p.Type), p.Description, p.Required)
-			}
-		}
+	if s == nil {
+		s = &build.FunctionSchema{}
 	}
-	return f.end()
+	return readFunctions(group, s.Functions,
+		func(f *build.Function) (string, *string, string, map[string]build.ParameterDetail) {
+			return f.Name, f.Description, string(f.RequireConfirmation), f.Parameters
+		},
+		func(p build.ParameterDetail) (string, *string, *bool) {
+			return string(p.Type), p.Description, p.Required
+		})
 }
 
 // RuntimeFunctions is Functions for the action groups of inline agents.
 func RuntimeFunctions(group string, s *runtime.FunctionSchema) ([]plan.Action, error) {
+	if s == nil {
+		s = &runtime.FunctionSchema{}
+	}
+	return readFunctions(group, s.Functions,
+		func(f *runtime.FunctionDefinition) (string, *string, string, map[string]runtime.ParameterDetail) {
+			return f.Name, f.Description, string(f.RequireConfirmation), f.Parameters
+		},
+		func(p runtime.ParameterDetail) (string, *string, *bool) {
+			return string(p.Type), p.Description, p.Required
+		})
+}
+
+// readFunctions reads the functions of either service, whose types say the same in
+// names of their own.
+func readFunctions[F, P any](
+	group string, list []F,
+	function func(*F) (name string, description *string, confirm string, parameters map[string]P),
+	parameter func(P) (kind string, description *string, required *bool),
+) ([]plan.Action, error) {
 	f := newFunctions(group)
-	if s != nil {
-		for i := range s.Functions {
-			from := &s.Functions[i]
-			f.function(from.Name, from.Description, string(from.RequireConfirmation))
-			for _, name := range slices.Sorted(maps.Keys(from.Parameters)) {
-				p := from.Parameters[name]
-				f.parameter(name, string(p.Type), p.Description, p.Required)
-			}
+	for i := range list {
+		name, description, confirm, parameters := function(&list[i])
+		f.function(name, description, confirm)
+		for _, name := range slices.Sorted(maps.Keys(parameters)) {
+			kind, description, required := parameter(parameters[name])
+			f.parameter(name, kind, description, required)
 		}
 	}
 	return f.end()

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -100,4 +101,49 @@ func TestFunctionsHaveQuotas(t *testing.T) {
 	if _, err := RuntimeFunctions("g", many); apierr.KindOf(err) != apierr.ServiceQuotaExceeded {
 		t.Errorf("functions: got %v", err)
 	}
+}
+
+// Whatever a function schema holds is refused, or becomes actions that can be offered,
+// and both services read it alike.
+func FuzzFunctions(f *testing.F) {
+	f.Add([]byte(`{"Functions":[{"Name":"getWeather","Description":"weather","RequireConfirmation":"ENABLED","Parameters":{"place":{"Type":"string","Required":true},"day":{"Type":"integer"}}}]}`))
+	f.Add([]byte(`{"Functions":[{"Name":"a"},{"Name":"a"},{"Name":"a__b","Parameters":{"":{},"x":{"Type":"object"}}}]}`))
+	f.Add([]byte(`{"Functions":[{"Name":"f","Parameters":{"a":{"Type":"array"},"b":{"Type":"array"},"c":{"Type":"array"},"d":{"Type":"array"},"e":{"Type":"array"},"f":{"Type":"array"}}}]}`))
+	f.Add([]byte(`{"Functions":null}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var built build.FunctionSchema
+		var inline runtime.FunctionSchema
+		if json.Unmarshal(b, &built) != nil || json.Unmarshal(b, &inline) != nil {
+			return
+		}
+		got, err := Functions("g", &built)
+		same, serr := RuntimeFunctions("g", &inline)
+		if d := cmp.Diff(got, same); d != "" {
+			t.Fatalf("the services read it differently: %s", d)
+		}
+		if err != nil {
+			if k := apierr.KindOf(err); k != apierr.Validation && k != apierr.ServiceQuotaExceeded || got != nil || serr == nil || serr.Error() != err.Error() {
+				t.Fatalf("got %v, %v; for inline agents %v", got, err, serr)
+			}
+			return
+		}
+		if len(got) == 0 || len(got) > MaxOperations {
+			t.Fatalf("%d actions", len(got))
+		}
+		seen := map[string]bool{}
+		for i := range got {
+			a := &got[i]
+			if seen[a.Function] || !nameForm.MatchString(a.Function) || strings.Contains(a.Function, "__") || len(a.Parameters) > MaxParameters {
+				t.Fatalf("got %+v", a)
+			}
+			seen[a.Function] = true
+			last := ""
+			for _, p := range a.Parameters {
+				if p.Name <= last || !kinds[p.Type] || p.Type == "object" {
+					t.Fatalf("got %+v after %q", p, last)
+				}
+				last = p.Name
+			}
+		}
+	})
 }

@@ -32,7 +32,8 @@ func (t *Turn) runCode(ctx context.Context, id string, i int, c *call) error {
 		})
 	}, func(ctx context.Context) (*answer, error) {
 		out, err := t.r.c.Interpreter.Execute(ctx, Code{
-			Account: t.Account, Region: t.Region, Session: strings.Join([]string{t.agentID(), t.Agent.ID, t.SessionID}, "/"), Text: text, Files: t.code,
+			Account: t.Account, Region: t.Region, Session: strings.Join([]string{t.agentID(), t.Agent.ID, t.SessionID}, "/"),
+			Agent: t.plan.ARN, Key: t.plan.Key, Text: text, Files: t.code,
 		})
 		if err != nil {
 			return nil, err

@@ -18,9 +18,9 @@ type asked struct {
 	messages []engine.Message
 	tools    []engine.Tool
 	choice   engine.ToolChoiceMode
-	text     string // the whole prompt, for traces
-	stream   bool   // what comes out is the answer and goes out as it comes
-	inText   bool   // the tools stand in the text
+	text     func() string // the whole prompt, for traces
+	stream   bool          // what comes out is the answer and goes out as it comes
+	inText   bool          // the tools stand in the text
 }
 
 // enabled reports whether a step takes place.
@@ -46,7 +46,7 @@ func (t *Turn) modelInput(id string, p *plan.Prompt, a *asked, send func(*runtim
 
 func (t *Turn) modelInvocation(id string, p *plan.Prompt, a *asked) *runtime.ModelInvocationInput {
 	in := &runtime.ModelInvocationInput{
-		TraceId: new(id), Text: new(a.text), Type: runtime.PromptType(p.Step), PromptCreationMode: runtime.CreationMode(p.Creation),
+		TraceId: new(id), Text: new(a.text()), Type: runtime.PromptType(p.Step), PromptCreationMode: runtime.CreationMode(p.Creation),
 		ParserMode: runtime.CreationMode(p.Parser), InferenceConfiguration: inference(&p.Inference),
 	}
 	if p.Parser == plan.Overridden {

@@ -191,7 +191,7 @@ func (t *Turn) askUser(_ context.Context, id string, calls []call, asks []int) (
 // bare answers with the model alone: orchestration is switched off.
 func (t *Turn) bare(ctx context.Context, p *plan.Prompt) (string, error) {
 	a := asked{
-		system: "", text: t.Text, stream: t.Stream && !t.enabled(plan.PostProcessing),
+		system: "", text: func() string { return t.Text }, stream: t.Stream && !t.enabled(plan.PostProcessing),
 		messages: append(append([]engine.Message(nil), t.history...), engine.Message{Role: engine.User, Parts: append(clip(t.chat), engine.Part{Text: t.Text})}),
 	}
 	id := t.trace.step(0)

@@ -84,6 +84,8 @@ type Interpreter interface {
 // Code is one run of a session's interpreter.
 type Code struct {
 	Account, Region, Session string // whose sandbox
+	Agent                    string // ARN of the agent, the encryption context of its files
+	Key                      string // ARN of the customer key that seals them, "" for none
 	Text                     string // Python
 	Files                    []File // put there first; of the request, CODE_INTERPRETER
 }

@@ -38,7 +38,7 @@ func (t *Turn) values() *prompt.Values {
 
 // prompt renders a step.
 func (t *Turn) prompt(p *plan.Prompt, v *prompt.Values) (*asked, error) {
-	r, err := prompt.Render(p, v)
+	r, err := t.tools.render(p, v)
 	if err != nil {
 		if errors.Is(err, prompt.ErrTemplate) {
 			return nil, apierr.Wrap(apierr.Validation, err, textTemplate)

@@ -58,8 +58,12 @@ const (
 	AtFinished = "turn.finished" // the turn is on disk, its last event is not sent
 )
 
-// Runner runs turns. It is safe for concurrent use and keeps nothing of them.
-type Runner struct{ c Config }
+// Runner runs turns. It is safe for concurrent use and keeps nothing of them, only what
+// it has made of their plans.
+type Runner struct {
+	c     Config
+	tools plan.Cache[*plan.Plan, *toolbox]
+}
 
 // New makes a Runner; it starts nothing.
 func New(c Config) *Runner {
@@ -76,7 +80,7 @@ func New(c Config) *Runner {
 	if c.At == nil {
 		c.At = func(string) {}
 	}
-	return &Runner{c}
+	return &Runner{c: c}
 }
 
 func newUUID() string {
@@ -193,7 +197,7 @@ func (r *Runner) Prepare(ctx context.Context, in *Input) (*Turn, error) {
 	if err := t.readHistory(); err != nil {
 		return nil, err
 	}
-	t.tools = newToolbox(t.plan)
+	t.tools = r.toolbox(t.plan, t.Inline)
 	return t, nil
 }
 

@@ -295,6 +295,9 @@ type rooms struct{ *world }
 
 func (r rooms) Execute(_ context.Context, c Code) (*Outcome, error) {
 	r.note("code %s", c.Text)
+	if c.Agent != r.plan.ARN || c.Key != r.plan.Key || c.Key == "" {
+		r.t.Errorf("the files of %s are sealed by %q in the context of %q", r.plan.ARN, c.Key, c.Agent)
+	}
 	return &Outcome{Output: "4", Files: []File{{Name: "chart.png", Type: "image/png", Data: []byte("png")}}}, nil
 }
 
@@ -304,6 +307,7 @@ func TestCodeAndFiles(t *testing.T) {
 	cfg.Interpreter = rooms{w}
 	w.runner = New(cfg)
 	w.plan.Groups = append(w.plan.Groups, plan.Group{Name: "code", Signature: plan.CodeInterpreter})
+	w.plan.Key = "arn:aws:kms:us-east-1:123456789012:key/k"
 	in := request("2+2?")
 	in.Files = []runtime.InputFile{
 		{Name: "a.csv", UseCase: "CODE_INTERPRETER", Source: &runtime.FileSource{SourceType: "BYTE_CONTENT", ByteContent: &runtime.ByteContentFile{MediaType: "text/csv", Data: []byte("1,2")}}},

@@ -56,7 +56,9 @@ func read(res *engine.Result) *decision {
 	for i := range res.Parts {
 		switch p := &res.Parts[i]; {
 		case p.ToolCall != nil:
-			d.calls = append(d.calls, *p.ToolCall)
+			c := *p.ToolCall
+			c.Written = "" // what the model said keeps its words
+			d.calls = append(d.calls, c)
 			d.said.Parts = append(d.said.Parts, *p)
 		case p.IsText() && strings.TrimSpace(p.Text) != "":
 			d.said.Parts = append(d.said.Parts, *p)

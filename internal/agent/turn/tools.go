@@ -10,11 +10,13 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/engine"
 )
 
-// toolbox is what a plan lets its model do, by the names that the model knows.
+// toolbox is what a plan lets its model do, by the names that the model knows, and the
+// plan's templates taken apart. It never changes.
 type toolbox struct {
 	book          *prompt.Book
 	list          []engine.Tool
 	collaborators []plan.Collaborator
+	templates     map[*plan.Prompt]*prompt.Template // those that can be used
 }
 
 const (
@@ -26,7 +28,34 @@ const (
 
 func newToolbox(p *plan.Plan) *toolbox {
 	b := prompt.NewBook(p)
-	return &toolbox{book: b, list: b.Tools(), collaborators: p.Collaborators}
+	t := &toolbox{book: b, list: b.Tools(), collaborators: p.Collaborators, templates: map[*plan.Prompt]*prompt.Template{}}
+	for i := range p.Prompts {
+		if c, err := prompt.Compile(&p.Prompts[i]); err == nil {
+			t.templates[&p.Prompts[i]] = c
+		}
+	}
+	return t
+}
+
+// toolbox is what a plan comes to, made once for a plan that stays.
+func (r *Runner) toolbox(p *plan.Plan, passing bool) *toolbox {
+	if passing {
+		return newToolbox(p)
+	}
+	if t, ok := r.tools.Get(p); ok {
+		return t
+	}
+	t := newToolbox(p)
+	r.tools.Put(p, t)
+	return t
+}
+
+// render fills the template of a step.
+func (b *toolbox) render(p *plan.Prompt, v *prompt.Values) (*prompt.Rendered, error) {
+	if c := b.templates[p]; c != nil {
+		return c.Render(v)
+	}
+	return prompt.Render(p, v)
 }
 
 // toolCall writes a call that a text asks for as one of the model's own.

@@ -27,6 +27,38 @@ const (
 	toolForecast = "post__weather__forecast"
 )
 
+// What the model wrote goes back to it as it was, after an interruption too, and is
+// journaled once.
+func TestTheModelsOwnWordsAreKept(t *testing.T) {
+	w := newWorld(t)
+	const wrote = "<tool_call>{{as it was}}</tool_call>"
+	w.replay(func(r *engine.Request) (*engine.Result, error) {
+		res, err := calls(toolClaims, `{}`)(r)
+		for i := range res.Parts {
+			if c := res.Parts[i].ToolCall; c != nil {
+				c.Written = wrote
+			}
+		}
+		return res, err
+	}, breaks(apierr.Throttling, "later"))
+	w.fails(w.turn(request("What is open?")), apierr.Throttling, "later")
+	w.replay(says("c-1"))
+	w.ok(w.turn(request("What is open?")))
+	for _, asked := range w.asked[1:] {
+		js, err := json.Marshal(asked.Messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(js), "as it was"); n != 1 {
+			t.Errorf("the model is shown its own words %d times: %s", n, js)
+		}
+	}
+	d := read(&engine.Result{Parts: []engine.Part{{ToolCall: &engine.ToolCall{Name: "f", Written: wrote}}}})
+	if d.calls[0].Written != "" || d.said.Parts[0].ToolCall.Written != wrote {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestAnAnswerIsOneChunk(t *testing.T) {
 	w := newWorld(t)
 	w.replay(says("  Hello, 안녕하세요.  "))

@@ -25,17 +25,20 @@ def wait(status):
 
 
 def ask(text):
-    return b"".join(e["chunk"]["bytes"] for e in run.invoke_agent(agentId=a["agentId"], agentAliasId="TSTALIASID", sessionId="s-1", inputText=text)["completion"]).decode()
+    return b"".join(e["chunk"]["bytes"] for e in run.invoke_agent(agentId=a["agentId"], agentAliasId="TSTALIASID", sessionId="s-1", inputText=text)["completion"] if "chunk" in e).decode()
 
 
 wait("NOT_PREPARED")
 build.create_agent_action_group(agentId=a["agentId"], agentVersion="DRAFT", actionGroupName="g", description=CANARY + " g", actionGroupExecutor={"customControl": "RETURN_CONTROL"},
                                 functionSchema={"functions": [{"name": "f", "description": CANARY + " f"}]})
+build.create_agent_action_group(agentId=a["agentId"], agentVersion="DRAFT", actionGroupName="code", parentActionGroupSignature="AMAZON.CodeInterpreter")
 build.prepare_agent(agentId=a["agentId"])
 wait("PREPARED")
 build.create_agent_alias(agentId=a["agentId"], agentAliasName="one", description=CANARY + " a")
 wait("PREPARED")
 assert CANARY in ask("say " + CANARY)
+assert ask("print(open('kept.txt', 'w').write('" + CANARY + "'))  # run").startswith("The code said 26\n")
+assert ask("print(len(open('kept.txt').read()) + 1)  # run").split() == "The code said 27".split()
 assert build.get_agent(agentId=a["agentId"])["agent"]["customerEncryptionKeyArn"] == key["Arn"]
 
 kms.disable_key(KeyId=key["KeyId"])
@@ -47,5 +50,6 @@ for call in (lambda: build.get_agent(agentId=a["agentId"]), lambda: ask("again")
         assert e.response["Error"]["Code"] == "AccessDeniedException" and "disabled" in e.response["Error"]["Message"], e
 assert [s["agentName"] for s in build.list_agents()["agentSummaries"]] == ["secret-agent"]
 kms.enable_key(KeyId=key["KeyId"])
+assert ask("print(len(open('kept.txt').read()) + 2)  # run").split() == "The code said 28".split()
 assert CANARY in ask("say " + CANARY)
 print("done")

@@ -9,9 +9,10 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 )
 
-// InlinePrompts are the prompts of an inline agent: the built-in ones with what the
-// request changes.
-func InlinePrompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (parser string, prompts []plan.Prompt, err error) {
+// Prompts are the prompts of an agent, built or inline: the built-in ones of its model
+// with what its definition changes, and the function that parses answers. Built agents
+// give their configuration in the words of the run time.
+func Prompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collaboration) (parser string, prompts []plan.Prompt, err error) {
 	prompts = prompt.Defaults(model)
 	if c == plan.Router {
 		prompts = append(prompts, prompt.Classifier(model))

@@ -9,13 +9,13 @@ import (
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 )
 
-func TestPromptsOfInlineAgents(t *testing.T) {
-	_, list, err := agent.InlinePrompts("m", nil, plan.Router)
+func TestPromptsOfAgents(t *testing.T) {
+	_, list, err := agent.Prompts("m", nil, plan.Router)
 	if err != nil || len(list) != 6 || list[0].Enabled || !list[1].Enabled || *list[1].Inference.TopK != 250 {
 		t.Fatalf("%v %+v", err, list)
 	}
 	lambda := "arn:aws:lambda:us-east-1:123456789012:function:p"
-	parser, list, err := agent.InlinePrompts("m", &runtime.PromptOverrideConfiguration{OverrideLambda: &lambda, PromptConfigurations: []runtime.PromptConfiguration{
+	parser, list, err := agent.Prompts("m", &runtime.PromptOverrideConfiguration{OverrideLambda: &lambda, PromptConfigurations: []runtime.PromptConfiguration{
 		{PromptType: "PRE_PROCESSING", PromptState: "ENABLED", BasePromptTemplate: new("ignored")},
 		{PromptType: "ORCHESTRATION", PromptCreationMode: "OVERRIDDEN", ParserMode: "OVERRIDDEN", BasePromptTemplate: new("mine $question$"), FoundationModel: new("m2"),
 			InferenceConfiguration: &runtime.InferenceConfiguration{Temperature: new(0.5)}},
@@ -32,7 +32,7 @@ func TestPromptsOfInlineAgents(t *testing.T) {
 		{runtime.PromptOverrideConfiguration{PromptConfigurations: []runtime.PromptConfiguration{{PromptType: "ORCHESTRATION", ParserMode: "OVERRIDDEN"}}}, "no overrideLambda"},
 		{runtime.PromptOverrideConfiguration{PromptConfigurations: []runtime.PromptConfiguration{{PromptType: "ROUTING_CLASSIFIER"}}}, "no prompt of the type"},
 	} {
-		if _, _, err := agent.InlinePrompts("m", &c.o, plan.Alone); err == nil || !strings.Contains(err.Error(), c.text) {
+		if _, _, err := agent.Prompts("m", &c.o, plan.Alone); err == nil || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%v, want %q", err, c.text)
 		}
 	}
