@@ -65,6 +65,24 @@ func TestInsuranceAgent(t *testing.T) {
 	if os.Getenv("OUTCROP_REAL_MODEL") == "" {
 		t.Skip("set OUTCROP_REAL_MODEL=1 to run on real models")
 	}
+	draw(t, insured)
+}
+
+// draw takes a draw of ten questions, and another one where fewer than nine came out
+// well: one draw cannot tell a model that is right 95 times of 100 from one that is
+// right 85 times. Both together must reach 17.
+func draw(t *testing.T, ten func(*testing.T) int) {
+	first := ten(t)
+	if first >= 9 {
+		return
+	}
+	if both := first + ten(t); both < 17 {
+		t.Errorf("%d of 20 questions in two draws were answered well, want 9 of 10 in the first or 17 in both", both)
+	}
+}
+
+// insured asks the insurance agent and answers how many questions came out well.
+func insured(t *testing.T) int {
 	s := outcroptest.Start(t, "--engine", "auto", "--chat-model", toolModel)
 	cfg := aws.Config{
 		Region: s.Getenv("AWS_REGION"), BaseEndpoint: aws.String(s.Endpoint), RetryMaxAttempts: 1,
@@ -116,9 +134,7 @@ func TestInsuranceAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if passed < 9 {
-		t.Errorf("%d of %d questions were answered well, want at least 9", passed, len(questions))
-	}
+	return passed
 }
 
 func judge(q *question, claims []insurance.Claim, calls []string, answer string) string {

@@ -27,6 +27,11 @@ func TestHandbookAnswersWithCitations(t *testing.T) {
 	if os.Getenv("OUTCROP_REAL_MODEL") == "" {
 		t.Skip("set OUTCROP_REAL_MODEL=1 to run on real models")
 	}
+	draw(t, consulted)
+}
+
+// consulted asks a handbook and answers how many questions came out well.
+func consulted(t *testing.T) int {
 	s := outcroptest.Start(t, "--engine", "auto", "--chat-model", toolModel, "--embedding-model", embeddingModel)
 	cfg := aws.Config{
 		Region: s.Getenv("AWS_REGION"), BaseEndpoint: aws.String(s.Endpoint), RetryMaxAttempts: 1,
@@ -108,9 +113,7 @@ func TestHandbookAnswersWithCitations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if passed < 9 {
-		t.Errorf("%d of %d questions were answered well, want at least 9", passed, len(book.Questions))
-	}
+	return passed
 }
 
 // cited are the files that an answer cites, each once.

@@ -21,7 +21,8 @@ const checkQuestion = "\nDo the search results state the answer to exactly this 
 // generic are words of questions that say what kind of answer is wanted, which
 // passages need not repeat.
 const generic = `year years number numbers date time day days month week name names amount many much long far often kind type sort get give tell list
-	describe explain mean use know call find please person someone need want show say year hour exact exactly information details detail`
+	describe explain mean use know call find please person someone need want show say year hour exact exactly information details detail
+	city town country place location`
 
 func genericTerms(a *analyse.Analyser) map[string]bool {
 	m := map[string]bool{}
