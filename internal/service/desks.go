@@ -63,11 +63,14 @@ type BedrockAgentRuntime struct {
 	unbuiltBedrockAgentRuntime
 }
 
-// Names of fields: rooms whose own names would say too little here.
+// Names of fields, for rooms whose own names would say too little here.
 type (
+	// IngestionJobs are the jobs of package ingest.
 	IngestionJobs = ingest.Jobs
-	Retrieval     = retrieve.Operations
-	Answers       = rag.Operations
+	// Retrieval is what package retrieve answers.
+	Retrieval = retrieve.Operations
+	// Answers is what package rag answers.
+	Answers = rag.Operations
 )
 
 // What no room answers is answered one level deeper.

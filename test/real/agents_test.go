@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockagent"
+	buildtypes "github.com/aws/aws-sdk-go-v2/service/bedrockagent/types"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentruntime"
 	agents "github.com/aws/aws-sdk-go-v2/service/bedrockagentruntime/types"
 
@@ -135,6 +137,74 @@ func insured(t *testing.T) int {
 		}
 	}
 	return passed
+}
+
+// A larger agent, of some 1,100 tokens: the part of a later step's prompt that is new is
+// as short as with the insurance agent, so nine tenths and more come from the cache.
+func TestPrefixOfALargerAgentIsCached(t *testing.T) {
+	if os.Getenv("OUTCROP_REAL_MODEL") == "" {
+		t.Skip("set OUTCROP_REAL_MODEL=1 to run on real models")
+	}
+	s := outcroptest.Start(t, "--engine", "auto", "--chat-model", toolModel)
+	cfg := aws.Config{
+		Region: s.Getenv("AWS_REGION"), BaseEndpoint: aws.String(s.Endpoint), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(s.Getenv("AWS_ACCESS_KEY_ID"), s.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
+	}
+	claims := insurance.Draw(3)
+	a, err := insurance.Make(t.Context(), cfg, haiku, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := bedrockagent.NewFromConfig(cfg)
+	one := func(name, about string) map[string]buildtypes.ParameterDetail {
+		return map[string]buildtypes.ParameterDetail{name: {Type: buildtypes.TypeString, Description: &about, Required: aws.Bool(true)}}
+	}
+	_, err = build.CreateAgentActionGroup(t.Context(), &bedrockagent.CreateAgentActionGroupInput{
+		AgentId: &a.ID, AgentVersion: aws.String("DRAFT"), ActionGroupName: aws.String("office"), Description: aws.String("Garages, appraisers, contracts and appointments of the office"),
+		ActionGroupExecutor: &buildtypes.ActionGroupExecutorMemberCustomControl{Value: buildtypes.CustomControlMethodReturnControl},
+		FunctionSchema: &buildtypes.FunctionSchemaMemberFunctions{Value: []buildtypes.Function{
+			{Name: aws.String("findGarages"), Description: aws.String("Finds garages that repair cars for policy holders near a town, each with its address and its next free day. Use it only when the user asks for a garage."), Parameters: one("town", "Name of the town in which the policy holder lives")},
+			{Name: aws.String("bookAppraiser"), Description: aws.String("Books an appraiser who visits the policy holder and estimates a damage, and returns the day of the visit. Use it only when the user asks for an appraiser."), Parameters: one("policyHolderId", "Id of the policy holder, such as H1234")},
+			{Name: aws.String("contractTerms"), Description: aws.String("Says what a contract covers: the sum insured, the deductible, and what is excluded. Use it only for questions about contracts."), Parameters: one("contractId", "Id of the contract, such as contract-77")},
+			{Name: aws.String("writeLetter"), Description: aws.String("Has a letter to a policy holder printed and posted, and returns the day on which it leaves. Use it only when the user asks for a letter."), Parameters: one("text", "Text of the letter, without the greeting")},
+			{Name: aws.String("callBack"), Description: aws.String("Arranges that somebody calls a policy holder back, and returns the time of the call. Use it only when the user asks for a call."), Parameters: one("policyHolderId", "Id of the policy holder, such as H1234")},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := build.PrepareAgent(t.Context(), &bedrockagent.PrepareAgentInput{AgentId: &a.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		got, err := build.GetAgent(t.Context(), &bedrockagent.GetAgentInput{AgentId: &a.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Agent.AgentStatus == buildtypes.AgentStatusPrepared {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the agent is %s: %v", got.Agent.AgentStatus, got.Agent.FailureReasons)
+		}
+	}
+	a.Alias = "TSTALIASID"
+	client := bedrockagentruntime.NewFromConfig(cfg)
+	var cache prefix
+	steps := 0
+	for i, q := range questions[:5] {
+		ask := strings.NewReplacer("{0}", claims[0].ID, "{1}", claims[1].ID).Replace(q.ask)
+		calls, answer, err := turn(t.Context(), client, a, &cache, fmt.Sprintf("question-%d", i), ask)
+		if err != nil {
+			t.Errorf("%s: %v", ask, err)
+		}
+		steps += len(calls)
+		t.Logf("%s %v %s", ask, calls, answer)
+	}
+	t.Logf("%d of %d tokens (%.1f %%) of later steps came from the cache, %d calls", cache.read, cache.all, 100*cache.share(), steps)
+	if steps < 4 || cache.share() < 0.9 {
+		t.Errorf("%d calls, %.1f %% of the tokens of later steps from the cache, want 90 %%", steps, 100*cache.share())
+	}
 }
 
 func judge(q *question, claims []insurance.Claim, calls []string, answer string) string {
