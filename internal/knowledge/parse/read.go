@@ -35,7 +35,7 @@ func (in *Input) claim() (Format, *Error) {
 		if f, ok := FormatOfMediaType(in.MediaType); ok {
 			return f, nil
 		}
-		if !strings.HasPrefix(in.MediaType, "application/octet-stream") {
+		if !strings.HasPrefix(in.MediaType, "application/octet-stream") && !strings.HasPrefix(in.MediaType, "binary/octet-stream") {
 			return "", fail(Unsupported, "files of the type %q are not supported", oneLine(in.MediaType, 80))
 		}
 	}

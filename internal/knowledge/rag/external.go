@@ -126,7 +126,12 @@ func (o *Operations) open(ctx context.Context, s *api.ExternalSource) (parse.Inp
 	case err != nil:
 		return parse.Input{}, nil, err
 	}
-	return parse.Input{Name: path.Base(at.Key), MediaType: info.Attributes.ContentType, Data: data},
+	// The name says more than a type that uploads get by default.
+	in := parse.Input{Name: path.Base(at.Key), Data: data}
+	if _, named := parse.FormatOf(in.Name); !named {
+		in.MediaType = info.Attributes.ContentType
+	}
+	return in,
 		&api.RetrievalResultLocation{Type: api.RetrievalResultLocationTypeS3, S3Location: &api.RetrievalResultS3Location{Uri: new(uri)}}, nil
 }
 
