@@ -45,11 +45,7 @@ func agentsVerb(ctx context.Context, e *env, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return usageError{err}
 	}
-	c, err := server.ReadConnection(cmp.Or(*data, config.DefaultData()))
-	if err != nil {
-		return err
-	}
-	client, err := awsConfig(c)
+	client, err := connect(*data)
 	if err != nil {
 		return err
 	}
@@ -71,6 +67,16 @@ func agentsVerb(ctx context.Context, e *env, args []string) error {
 		return t.run(ctx, strings.Join(fs.Args()[1:], " "))
 	}
 	return usage("%q is neither list nor trace\n%s", what, agentsUsage)
+}
+
+// connect is what an SDK needs to know of the server that runs on a data folder, the
+// default one when empty.
+func connect(data string) (aws.Config, error) {
+	c, err := server.ReadConnection(cmp.Or(data, config.DefaultData()))
+	if err != nil {
+		return aws.Config{}, err
+	}
+	return awsConfig(c)
 }
 
 // awsConfig is what an SDK needs to know of a running server.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,9 +18,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/outcrop-dev/outcrop/internal/config"
 	"github.com/outcrop-dev/outcrop/internal/library"
-	"github.com/outcrop-dev/outcrop/internal/server"
 	"github.com/outcrop-dev/outcrop/internal/vector/analyse"
 )
 
@@ -58,11 +55,7 @@ func kbVerb(ctx context.Context, e *env, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return usageError{err}
 	}
-	c, err := server.ReadConnection(cmp.Or(*data, config.DefaultData()))
-	if err != nil {
-		return err
-	}
-	client, err := awsConfig(c)
+	client, err := connect(*data)
 	if err != nil {
 		return err
 	}

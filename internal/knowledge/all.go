@@ -12,20 +12,11 @@ func (r *Room) All(ctx context.Context, account, region string) ([]*Base, error)
 	var out []*Base
 	err := r.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		out = nil
-		q := store.Query{Account: account, Region: region, Limit: 1000}
-		for {
-			page, err := bases.List(tx, q)
-			if err != nil {
-				return err
-			}
-			for i := range page.Records {
-				out = append(out, r.baseOf(&page.Records[i], tx.Now))
-			}
-			if page.Next == "" {
-				return nil
-			}
-			q.Cursor = page.Next
+		list, err := bases.All(tx, store.Query{Account: account, Region: region})
+		for i := range list {
+			out = append(out, r.baseOf(&list[i], tx.Now))
 		}
+		return err
 	})
 	if err != nil {
 		return nil, failure(err)

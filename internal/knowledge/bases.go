@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/job"
+	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/tag"
 
@@ -22,7 +23,7 @@ func (r *Room) view(c *call.Call, tx *store.Tx, rec *store.Record[baseRow]) *api
 	b := &rec.Body
 	return &api.KnowledgeBase{
 		KnowledgeBaseId: rec.ID, KnowledgeBaseArn: baseARN(c, rec.ID), Name: b.Name, Description: optional(b.Description), RoleArn: b.Role,
-		KnowledgeBaseConfiguration: b.Config, StorageConfiguration: b.Storage, Status: b.State.at(tx.Now, r.cfg.Transition),
+		KnowledgeBaseConfiguration: b.Config, StorageConfiguration: b.Storage, Status: b.State.At(tx.Now, r.cfg.Transition),
 		FailureReasons: b.Reasons, CreatedAt: rec.Created, UpdatedAt: b.Changed,
 	}
 }
@@ -97,7 +98,7 @@ func (r KnowledgeBases) CreateKnowledgeBase(ctx context.Context, in *api.CreateK
 			if err := r.room(tx, key, in.Name); err != nil {
 				return nil, err
 			}
-			row.State = state[api.KnowledgeBaseStatus]{Now: baseStates.Initial(), Since: tx.Now, Then: api.KnowledgeBaseStatusActive}
+			row.State = lifecycle.Timed[api.KnowledgeBaseStatus]{Now: baseStates.Initial(), Since: tx.Now, Then: api.KnowledgeBaseStatusActive}
 			row.Changed = tx.Now
 			rec, err := bases.Create(tx, key, row, store.Columns{Name: in.Name})
 			if err != nil {
@@ -226,7 +227,7 @@ func (r KnowledgeBases) ListKnowledgeBases(ctx context.Context, in *api.ListKnow
 			}
 			b := &rec.Body
 			out.KnowledgeBaseSummaries = append(out.KnowledgeBaseSummaries, api.KnowledgeBaseSummary{
-				KnowledgeBaseId: rec.ID, Name: b.Name, Description: optional(b.Description), Status: b.State.at(tx.Now, r.cfg.Transition), UpdatedAt: b.Changed,
+				KnowledgeBaseId: rec.ID, Name: b.Name, Description: optional(b.Description), Status: b.State.At(tx.Now, r.cfg.Transition), UpdatedAt: b.Changed,
 			})
 		}
 		return nil
@@ -276,7 +277,7 @@ func (r KnowledgeBases) UpdateKnowledgeBase(ctx context.Context, in *api.UpdateK
 		if b.Role != old.Role || b.Model != old.Model { // what was compared with is gone
 			return errEdited
 		}
-		now := b.State.at(tx.Now, r.cfg.Transition)
+		now := b.State.At(tx.Now, r.cfg.Transition)
 		if b.State, err = passing(now, update, tx.Now); err != nil {
 			return baseBusy(key.ID, now)
 		}
@@ -339,7 +340,7 @@ func (r KnowledgeBases) DeleteKnowledgeBase(ctx context.Context, in *api.DeleteK
 			return err
 		}
 		b := &rec.Body
-		now := b.State.at(tx.Now, r.cfg.Transition)
+		now := b.State.At(tx.Now, r.cfg.Transition)
 		if b.State, err = passing(now, remove, tx.Now); err != nil {
 			return baseBusy(key.ID, now)
 		}

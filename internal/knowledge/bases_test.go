@@ -511,10 +511,10 @@ func TestStatesOfKnowledgeBases(t *testing.T) {
 			if to == api.KnowledgeBaseStatusUpdating {
 				later = api.KnowledgeBaseStatusActive
 			}
-			if got := s.at(now.Add(time.Second-1), time.Second); got != to {
+			if got := s.At(now.Add(time.Second-1), time.Second); got != to {
 				t.Errorf("%s on %s is %s soon after", from, e, got)
 			}
-			if got := s.at(now.Add(time.Second), time.Second); got != later {
+			if got := s.At(now.Add(time.Second), time.Second); got != later {
 				t.Errorf("%s on %s is %s then, want %s", from, e, got, later)
 			}
 		}

@@ -25,17 +25,12 @@ func failure(err error) error {
 	if _, ok := errors.AsType[*apierr.Error](err); ok {
 		return err // it was worded where it arose
 	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, store.ErrNotFound):
-		return missing()
-	case errors.Is(err, store.ErrTokenMismatch):
-		return apierr.Wrap(apierr.Conflict, err, "The client token was used before with different parameters. Use another token.")
-	case errors.Is(err, store.ErrBadCursor):
-		return apierr.Wrap(apierr.Validation, err, "The provided nextToken is invalid. Start again without it.")
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy), errors.Is(err, errEdited):
-		return apierr.Wrap(apierr.Conflict, err, "The knowledge base is being changed by another request. Try again.")
+	const busy = "The knowledge base is being changed by another request. Try again."
+	if errors.Is(err, errEdited) {
+		return apierr.Wrap(apierr.Conflict, err, busy)
+	}
+	if e := store.Failure(err, textMissing, busy); e != nil {
+		return e
 	}
 	return err
 }

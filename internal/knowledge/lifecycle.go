@@ -40,29 +40,14 @@ var sourceStates = lifecycle.New("data source", api.DataSourceStatusAvailable, [
 	{From: api.DataSourceStatusDeleteUnsuccessful, On: remove, To: api.DataSourceStatusDeleting},
 })
 
-// state is a state that holds until another follows by itself.
-type state[S ~string] struct {
-	Now   S         `json:"now"`
-	Since time.Time `json:"since"`
-	Then  S         `json:"then,omitempty"` // follows after the transition; "" when Now stays
-}
-
-// at is the state at an instant.
-func (s state[S]) at(now time.Time, transition time.Duration) S {
-	if s.Then != "" && now.Sub(s.Since) >= transition {
-		return s.Then
-	}
-	return s.Now
-}
-
 // passing is the state that an event leads to, at an instant, with what follows it by
 // itself.
-func passing(from api.KnowledgeBaseStatus, on event, now time.Time) (state[api.KnowledgeBaseStatus], error) {
+func passing(from api.KnowledgeBaseStatus, on event, now time.Time) (lifecycle.Timed[api.KnowledgeBaseStatus], error) {
 	next, err := baseStates.Next(from, on)
 	if err != nil {
-		return state[api.KnowledgeBaseStatus]{}, err
+		return lifecycle.Timed[api.KnowledgeBaseStatus]{}, err
 	}
-	s := state[api.KnowledgeBaseStatus]{Now: next, Since: now}
+	s := lifecycle.Timed[api.KnowledgeBaseStatus]{Now: next, Since: now}
 	if then, err := baseStates.Next(next, settle); err == nil {
 		s.Then = then
 	}

@@ -270,7 +270,7 @@ func (r *Room) deletionEnded(tx *store.Tx, j job.Job, s job.State, cause error) 
 		return err
 	}
 	b := &rec.Body
-	if b.State, err = passing(b.State.at(tx.Now, r.cfg.Transition), fail, tx.Now); err != nil {
+	if b.State, err = passing(b.State.At(tx.Now, r.cfg.Transition), fail, tx.Now); err != nil {
 		return nil //nolint:nilerr // it is in another state: somebody has seen to it
 	}
 	b.Reasons, b.Changed = reasons, later(tx.Now, b.Changed)

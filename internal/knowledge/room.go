@@ -93,7 +93,7 @@ func (r *Room) baseOf(rec *store.Record[baseRow], now time.Time) *Base {
 	b := &rec.Body
 	return &Base{
 		Account: rec.Account, Region: rec.Region, Partition: b.Partition, ID: rec.ID,
-		Name: b.Name, Role: b.Role, Status: b.State.at(now, r.cfg.Transition), Config: deref(b.Config), Storage: b.Storage,
+		Name: b.Name, Role: b.Role, Status: b.State.At(now, r.cfg.Transition), Config: deref(b.Config), Storage: b.Storage,
 		Model: b.Model, Width: b.Width, KeyARN: b.Key,
 	}
 }

@@ -29,7 +29,7 @@ func (r *Room) open(tx *store.Tx, key store.Key, states ...api.KnowledgeBaseStat
 }
 
 func (r *Room) takes(tx *store.Tx, rec *store.Record[baseRow], states ...api.KnowledgeBaseStatus) error {
-	now := rec.Body.State.at(tx.Now, r.cfg.Transition)
+	now := rec.Body.State.At(tx.Now, r.cfg.Transition)
 	for _, s := range states {
 		if s == now {
 			return nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -11,17 +12,17 @@ import (
 // its index: what a key hides are the documents, and a knowledge base whose key is
 // gone must still be seen and deleted.
 type baseRow struct {
-	Partition   string                          `json:"partition,omitempty"`
-	Name        string                          `json:"name"`
-	Description string                          `json:"description,omitempty"`
-	Role        string                          `json:"role"`
-	Config      *api.KnowledgeBaseConfiguration `json:"config"`
-	Storage     *api.StorageConfiguration       `json:"storage,omitempty"`
-	Model       Embedding                       `json:"model"`
-	Width       int                             `json:"width,omitempty"` // of Base.Width
-	Key         string                          `json:"key,omitempty"`   // of Base.KeyARN
-	State       state[api.KnowledgeBaseStatus]  `json:"state"`
-	Reasons     []string                        `json:"reasons,omitempty"`
+	Partition   string                                   `json:"partition,omitempty"`
+	Name        string                                   `json:"name"`
+	Description string                                   `json:"description,omitempty"`
+	Role        string                                   `json:"role"`
+	Config      *api.KnowledgeBaseConfiguration          `json:"config"`
+	Storage     *api.StorageConfiguration                `json:"storage,omitempty"`
+	Model       Embedding                                `json:"model"`
+	Width       int                                      `json:"width,omitempty"` // of Base.Width
+	Key         string                                   `json:"key,omitempty"`   // of Base.KeyARN
+	State       lifecycle.Timed[api.KnowledgeBaseStatus] `json:"state"`
+	Reasons     []string                                 `json:"reasons,omitempty"`
 	// Changed is when a person changed it last; the key of its index does not count.
 	Changed time.Time `json:"changed"`
 }
@@ -59,21 +60,5 @@ func inside(base store.Key, id string) store.Key {
 // sourcesOf reads all data sources of a knowledge base, oldest first: their quota keeps
 // them few.
 func sourcesOf(tx *store.Tx, base store.Key) ([]store.Record[sourceRow], error) {
-	var out []store.Record[sourceRow]
-	q := store.Query{Account: base.Account, Region: base.Region, Parent: base.ID, Sort: store.ByCreated, Limit: 1000}
-	for {
-		p, err := sources.List(tx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range p.Records {
-			if r.Sealed != nil {
-				return nil, r.Sealed
-			}
-			out = append(out, r)
-		}
-		if q.Cursor = p.Next; q.Cursor == "" {
-			return out, nil
-		}
-	}
+	return sources.All(tx, store.Query{Account: base.Account, Region: base.Region, Parent: base.ID, Sort: store.ByCreated})
 }

@@ -12,6 +12,7 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -31,7 +32,7 @@ func (r *Room) status(a *agentRow) api.AgentStatus { return r.statusIn(a, r.cfg.
 // statusIn is the state at an instant. Within a transaction it is the transaction's
 // own: two looks at a passing state must not differ.
 func (r *Room) statusIn(a *agentRow, now time.Time) api.AgentStatus {
-	return a.State.at(now, r.cfg.Transition)
+	return a.State.At(now, r.cfg.Transition)
 }
 
 // move puts an agent into the state that follows an event, and notes what comes after
@@ -49,7 +50,7 @@ func (r *Room) move(tx *store.Tx, a *agentRow, operation string, on, end event) 
 	if on == update && now == api.AgentStatusPrepared {
 		then = api.AgentStatusPrepared
 	}
-	a.State = state[api.AgentStatus]{Now: next, Since: tx.Now, Then: then}
+	a.State = lifecycle.Timed[api.AgentStatus]{Now: next, Since: tx.Now, Then: then}
 	return nil
 }
 
@@ -144,7 +145,7 @@ func (r Agents) CreateAgent(ctx context.Context, in *api.CreateAgentInput) (*api
 			if err != nil {
 				return nil, err
 			}
-			row := agentRow{Config: conf, Changed: tx.Now, State: state[api.AgentStatus]{Now: agentStates.Initial(), Since: tx.Now, Then: api.AgentStatusNotPrepared}}
+			row := agentRow{Config: conf, Changed: tx.Now, State: lifecycle.Timed[api.AgentStatus]{Now: agentStates.Initial(), Since: tx.Now, Then: api.AgentStatusNotPrepared}}
 			if same > 0 {
 				row.State.Then = api.AgentStatusFailed
 				row.Reasons, row.Recommended = []string{textNameTaken}, []string{"Delete this agent and create one with another name."}
@@ -153,7 +154,7 @@ func (r Agents) CreateAgent(ctx context.Context, in *api.CreateAgentInput) (*api
 			if err != nil {
 				return nil, err
 			}
-			test := aliasRow{Name: "AgentTestAlias", Description: "Test Alias for Agent", Version: draftVersion, State: state[api.AgentAliasStatus]{Now: api.AgentAliasStatusPrepared, Since: tx.Now}}
+			test := aliasRow{Name: "AgentTestAlias", Description: "Test Alias for Agent", Version: draftVersion, State: lifecycle.Timed[api.AgentAliasStatus]{Now: api.AgentAliasStatusPrepared, Since: tx.Now}}
 			if _, err := aliases.Create(tx, inside(key, testAlias), test, store.Columns{Name: test.Name, KeyARN: conf.Key}); err != nil {
 				return nil, err
 			}

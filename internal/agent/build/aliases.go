@@ -9,11 +9,12 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
 func (r *Room) aliasStatus(a *aliasRow) api.AgentAliasStatus {
-	return a.State.at(r.cfg.Now(), r.cfg.Transition)
+	return a.State.At(r.cfg.Now(), r.cfg.Transition)
 }
 
 func routing(version, throughput string) []api.AgentAliasRoutingConfigurationListItem {
@@ -111,7 +112,7 @@ func (r *Room) aim(ctx context.Context, tx *store.Tx, agent *store.Record[agentR
 		if agent.Body.Package != address {
 			agent.Body.Package, agent.Body.Prepared = address, later(tx.Now, agent.Body.Changed)
 		}
-		agent.Body.State = state[api.AgentStatus]{Now: api.AgentStatusVersioning, Since: tx.Now, Then: api.AgentStatusPrepared}
+		agent.Body.State = lifecycle.Timed[api.AgentStatus]{Now: api.AgentStatusVersioning, Since: tx.Now, Then: api.AgentStatusPrepared}
 		rec, err := agents.Put(tx, *agent)
 		if err != nil {
 			return err
@@ -119,7 +120,7 @@ func (r *Room) aim(ctx context.Context, tx *store.Tx, agent *store.Record[agentR
 		*agent = rec
 		body := agentRow{
 			Config: agent.Body.Config, Changed: tx.Now, Prepared: agent.Body.Prepared, Package: address,
-			State: state[api.AgentStatus]{Now: api.AgentStatusPrepared, Since: tx.Now},
+			State: lifecycle.Timed[api.AgentStatus]{Now: api.AgentStatusPrepared, Since: tx.Now},
 		}
 		made, err := agents.NewVersion(tx, agent.Key, body, store.Columns{Name: agent.Name, KeyARN: agent.KeyARN})
 		if err != nil {
@@ -176,7 +177,7 @@ func (r AgentAliases) CreateAgentAlias(ctx context.Context, in *api.CreateAgentA
 			}
 			a := aliasRow{
 				Name: in.AgentAliasName, Description: deref(in.Description), Token: deref(in.ClientToken),
-				State: state[api.AgentAliasStatus]{Now: aliasStates.Initial(), Since: tx.Now, Then: api.AgentAliasStatusPrepared},
+				State: lifecycle.Timed[api.AgentAliasStatus]{Now: aliasStates.Initial(), Since: tx.Now, Then: api.AgentAliasStatusPrepared},
 			}
 			if err := r.aim(ctx, tx, agent, &a, version, throughput, address, row, wrong); err != nil {
 				return nil, err
@@ -299,7 +300,7 @@ func (r AgentAliases) UpdateAgentAlias(ctx context.Context, in *api.UpdateAgentA
 		if err != nil {
 			return invalid("Update operation can't be performed on AgentAlias when it is in %s state. Retry the request when the alias is in a valid state.", now)
 		}
-		a.State = state[api.AgentAliasStatus]{Now: next, Since: tx.Now, Then: api.AgentAliasStatusPrepared}
+		a.State = lifecycle.Timed[api.AgentAliasStatus]{Now: next, Since: tx.Now, Then: api.AgentAliasStatusPrepared}
 		a.Name, a.Description, rec.Name = in.AgentAliasName, deref(in.Description), in.AgentAliasName
 		a.Paused = in.AliasInvocationState == api.AliasInvocationStateRejectInvocations
 		if err := r.aim(ctx, tx, agent, a, version, throughput, address, row, wrong); err != nil {

@@ -1,8 +1,6 @@
 package build
 
 import (
-	"time"
-
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
@@ -54,21 +52,6 @@ var aliasStates = lifecycle.New("agent alias", api.AgentAliasStatusCreating, []l
 	{From: api.AgentAliasStatusFailed, On: remove, To: api.AgentAliasStatusDeleting},
 	{From: api.AgentAliasStatusDissociated, On: remove, To: api.AgentAliasStatusDeleting},
 })
-
-// state is a state that holds until another follows by itself.
-type state[S ~string] struct {
-	Now   S         `json:"now"`
-	Since time.Time `json:"since"`
-	Then  S         `json:"then,omitempty"` // follows after the transition; "" when Now stays
-}
-
-// at is the state at an instant.
-func (s state[S]) at(now time.Time, transition time.Duration) S {
-	if s.Then != "" && now.Sub(s.Since) >= transition {
-		return s.Then
-	}
-	return s.Now
-}
 
 // words are the states as the texts of refusals spell them.
 var words = map[api.AgentStatus]string{

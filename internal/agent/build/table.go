@@ -5,6 +5,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -27,8 +28,8 @@ type config struct {
 
 // agentRow is a draft, or in a numbered version's row what the version shows.
 type agentRow struct {
-	Config config                 `json:"config"`
-	State  state[api.AgentStatus] `json:"state"`
+	Config config                           `json:"config"`
+	State  lifecycle.Timed[api.AgentStatus] `json:"state"`
 	// Changed is when the person changed the agent last: preparing does not count.
 	Changed     time.Time `json:"changed"`
 	Prepared    time.Time `json:"prepared,omitzero"`
@@ -69,11 +70,11 @@ type collaboratorRow struct {
 
 // aliasRow points at a version.
 type aliasRow struct {
-	Name        string                      `json:"name"`
-	Description string                      `json:"description,omitempty"`
-	State       state[api.AgentAliasStatus] `json:"state"`
-	Version     string                      `json:"version,omitempty"` // "" when its version was deleted
-	Throughput  string                      `json:"throughput,omitempty"`
+	Name        string                                `json:"name"`
+	Description string                                `json:"description,omitempty"`
+	State       lifecycle.Timed[api.AgentAliasStatus] `json:"state"`
+	Version     string                                `json:"version,omitempty"` // "" when its version was deleted
+	Throughput  string                                `json:"throughput,omitempty"`
 	// Making: while the state passes, the version is not shown yet.
 	Making  bool                         `json:"making,omitempty"`
 	Paused  bool                         `json:"paused,omitempty"`
@@ -103,21 +104,5 @@ var (
 
 // all reads every row of a kind inside an agent.
 func all[T any](tx *store.Tx, k store.Kind[T], parent store.Key) ([]store.Record[T], error) {
-	var out []store.Record[T]
-	q := store.Query{Account: parent.Account, Region: parent.Region, Parent: parent.ID, Sort: store.ByCreated, Limit: 1000}
-	for {
-		p, err := k.List(tx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range p.Records {
-			if r.Sealed != nil {
-				return nil, r.Sealed
-			}
-			out = append(out, r)
-		}
-		if q.Cursor = p.Next; q.Cursor == "" {
-			return out, nil
-		}
-	}
+	return k.All(tx, store.Query{Account: parent.Account, Region: parent.Region, Parent: parent.ID, Sort: store.ByCreated})
 }

@@ -5,6 +5,7 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -96,7 +97,7 @@ func (r Agents) DeleteAgentVersion(ctx context.Context, in *api.DeleteAgentVersi
 				return apierr.New(apierr.Conflict, "Version %s of agent %s is shown by the alias %s. Point the alias at another version first, or set skipResourceInUseCheck.", in.AgentVersion, in.AgentId, rec.ID)
 			}
 			rec.Body.point(tx, "", "")
-			rec.Body.State = state[api.AgentAliasStatus]{Now: api.AgentAliasStatusDissociated, Since: tx.Now}
+			rec.Body.State = lifecycle.Timed[api.AgentAliasStatus]{Now: api.AgentAliasStatusDissociated, Since: tx.Now}
 			rec.Body.Making = false
 			if _, err := aliases.Put(tx, rec); err != nil {
 				return err
