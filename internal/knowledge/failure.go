@@ -15,8 +15,6 @@ var errEdited = errors.New("knowledge: changed by another request")
 // textMissing is how AWS begins its answer to any id of bedrock-agent that is not there.
 const textMissing = "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier."
 
-func missing() error { return apierr.New(apierr.ResourceNotFound, textMissing) }
-
 // failure turns what the store answers into what the wire knows.
 func failure(err error) error {
 	if r := kms.Refusal(err); r != nil {
