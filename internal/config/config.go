@@ -140,7 +140,7 @@ func (c *Config) Check() error {
 	oneOf("log-format", c.LogFormat, "text", "json")
 	oneOf("lambda-network", c.LambdaNetwork, "none", "host")
 	for cluster, target := range c.Clusters {
-		if u, err := url.Parse(target); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" {
+		if u, err := url.Parse(target); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 			bad("cluster", "the address of %s is not postgres://HOST:PORT", cluster) // its text may hold a secret
 		}
 	}
