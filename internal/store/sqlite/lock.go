@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -17,6 +18,10 @@ import (
 // process, so a crash leaves nothing to clean up.
 const lockFile = "outcrop.lock"
 
+// heirs is how long the lock of a process that is gone may outlive it: a child that was
+// forked the moment before shares it until it has become another program.
+const heirs = 3 * time.Second
+
 type folderLock struct{ f *os.File }
 
 func lockFolder(dir string) (*folderLock, error) {
@@ -25,11 +30,12 @@ func lockFolder(dir string) (*folderLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the data folder: %w", store.FileError(err))
 	}
-	if err := tryLock(f); err != nil {
-		pid := 0
-		if b, rerr := io.ReadAll(io.LimitReader(f, 32)); rerr == nil {
-			pid, _ = strconv.Atoi(strings.TrimSpace(string(b))) // 0: the owner has not written it yet
-		}
+	err = tryLock(f)
+	for end := time.Now().Add(heirs); errors.Is(err, errHeld) && gone(owner(f)) && time.Now().Before(end); err = tryLock(f) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		pid := owner(f)
 		_ = f.Close()
 		if errors.Is(err, errHeld) {
 			return nil, &store.LockedError{Dir: dir, PID: pid}
@@ -43,6 +49,17 @@ func lockFolder(dir string) (*folderLock, error) {
 		return nil, errors.Join(fmt.Errorf("write the lock of the data folder: %w", store.FileError(err)), f.Close())
 	}
 	return &folderLock{f}, nil
+}
+
+// owner reads the process id of who holds the lock, 0 while it has not written it.
+func owner(f *os.File) int {
+	b := make([]byte, 32)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	return pid
 }
 
 // release gives the folder back. The file stays: removing it would let two

@@ -16,3 +16,6 @@ func tryLock(f *os.File) error {
 	}
 	return err
 }
+
+// gone reports a process that does not run any more.
+func gone(pid int) bool { return pid > 0 && errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
