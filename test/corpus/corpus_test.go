@@ -14,13 +14,17 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/knowledge/parse"
 	"github.com/outcrop-dev/outcrop/internal/sandbox"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 func TestMain(m *testing.M) {
 	if sandbox.Main() || parse.Main() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		outcroptest.Clean()
+		os.Exit(code)
+	}))
 }
 
 // all asks for the long runs.

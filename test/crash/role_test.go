@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/outcrop-dev/outcrop/internal/job"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 	"go.uber.org/goleak"
 )
 
@@ -39,7 +40,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		outcroptest.Clean()
+		os.Exit(code)
+	}))
 }
 
 // failpoint answers the hook of the failpoint in the environment.

@@ -143,16 +143,21 @@ const (
 	documentsJob = "knowledge-documents"
 )
 
+// attempts is how often a job may lose its process before a document of it is settled.
+// It is more than usual: a person who stops and starts a server again and again must
+// not lose an ingestion, and a document that ends its reader ends a child alone.
+const attempts = 20
+
 // Kinds is the work of the room. The job runner is made before the room is, so the
 // room is asked for when a job runs.
 func Kinds(of func() *Room) []job.Kind {
 	return []job.Kind{
 		{
-			Name: syncJob, Limit: 4,
+			Name: syncJob, Limit: 4, MaxAttempts: attempts,
 			Run:  func(ctx context.Context, h *job.Handle) error { return of().sync(ctx, h) },
 			Done: func(tx *store.Tx, j job.Job, s job.State, cause error) error { return of().synced(tx, j, s, cause) },
 		}, {
-			Name: documentsJob, Limit: 4, Forget: true,
+			Name: documentsJob, Limit: 4, Forget: true, MaxAttempts: attempts,
 			Run:  func(ctx context.Context, h *job.Handle) error { return of().direct(ctx, h) },
 			Done: func(tx *store.Tx, j job.Job, s job.State, cause error) error { return of().directed(tx, j, s, cause) },
 		},
