@@ -433,6 +433,25 @@ func TestUpdatesReplace(t *testing.T) {
 	}
 }
 
+func TestAnUpdateThatComparedWithWhatIsGone(t *testing.T) {
+	p := open(t, Quotas{})
+	id := p.base(t, "k")
+	to := func(role string) error {
+		_, err := p.UpdateKnowledgeBase(p.ctx, &api.UpdateKnowledgeBaseInput{KnowledgeBaseId: id, Name: "k", RoleArn: role, KnowledgeBaseConfiguration: vectorConfig(titan)})
+		return err
+	}
+	p.roles.during = func() {
+		if err := to(otherRole); err != nil {
+			t.Error(err)
+		}
+		p.pass()
+	}
+	want(t, "the slower one", to(someRole+"2"), apierr.Conflict, "Try again")
+	if b := p.got(t, id); b.Role != otherRole {
+		t.Errorf("the role is %s", b.Role)
+	}
+}
+
 func TestAnIndexWhoseKnowledgeBaseNeverCame(t *testing.T) {
 	p := open(t, Quotas{})
 	kept := p.got(t, p.base(t, "kept"))

@@ -243,6 +243,7 @@ type roles struct {
 	mu     sync.Mutex
 	passed []string
 	taken  int
+	during func()           // runs once, while it is asked whether a role may be passed
 	denied map[string]error // by verb
 }
 
@@ -268,7 +269,12 @@ func (r *roles) ask(verb string) error {
 func (r *roles) Pass(_ context.Context, role, base string) error {
 	r.mu.Lock()
 	r.passed = append(r.passed, role+" "+base)
+	during := r.during
+	r.during = nil
 	r.mu.Unlock()
+	if during != nil {
+		during()
+	}
 	return r.ask("pass")
 }
 
