@@ -131,6 +131,16 @@ func measureAgents(t *table, bin string) error {
 	if err != nil {
 		return err
 	}
+	// The house is warm now: what more sessions leave behind is theirs.
+	warm, idle := s.rss(), 0
+	for i := range 4 {
+		more, _, err := crowd(fmt.Sprintf("idle-%d", i), "what about claim 7")
+		if err != nil {
+			return err
+		}
+		idle += len(more)
+	}
+	each := max(0, s.rss()-warm) / int64(idle)
 	step := median(one) / 2
 	t.row("agent: the server's part of a step, p50 (turn of two steps and a function)", "", ms(step), "", "≤ 5 ms", step <= 5*time.Millisecond)
 	// The overhead is what a turn takes beyond its model and its function. Where those
@@ -139,6 +149,7 @@ func measureAgents(t *table, bin string) error {
 	over := quantile(late, 0.99) - waiting
 	t.row(fmt.Sprintf("agent: 100 turns at once, model %v a step, function %v: p99 beyond these", thinking, working), ms(waiting), ms(quantile(late, 0.99)), "added "+ms(over), "< 50 ms added", over < 50*time.Millisecond)
 	t.row("agent: 100 turns at once, model and function at once, p99 of a turn", "", ms(quantile(many, 0.99)), fmt.Sprintf("%.0f turns/s, none failed", clients*rounds/took.Seconds()), "", true)
+	t.row(fmt.Sprintf("agent: memory that each of %d idle sessions leaves", idle), "", fmt.Sprintf("%.1f kB", float64(each)/1e3), "", "< 10 kB", each < 10_000)
 	return s.stop()
 }
 
