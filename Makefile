@@ -44,6 +44,9 @@ bench: build ## figures beside the same figures without the server; writes docs/
 bench-tools: ## 30 tool-calling tasks on the default package-index model
 	go run ./test/tools/cmd/toolbench
 
+bench-retrieval: ## vector and word search beside rivals, recall on real embeddings (an hour the first time, then 15 min)
+	go run ./test/retrieval -write docs/benchmarks-retrieval.md
+
 fuzz: ## every fuzz target for 30 s
 	./test/fuzz 30s
 
@@ -75,4 +78,4 @@ test/sdk/js/node_modules: test/sdk/js/package-lock.json
 	cd test/sdk/js && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-.PHONY: help build demo test race lint generate generated accept bench bench-tools fuzz cross verify clean
+.PHONY: help build demo test race lint generate generated accept bench bench-tools bench-retrieval fuzz cross verify clean

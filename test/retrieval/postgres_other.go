@@ -1,0 +1,13 @@
+//go:build !unix
+
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// startPostgres works on Unix only.
+func startPostgres(context.Context, string) (string, func(), error) {
+	return "", nil, errors.New("a private PostgreSQL server is started on Unix only")
+}
