@@ -75,6 +75,18 @@ def ask(kb, a):
     found = [t["orchestrationTrace"]["observation"]["knowledgeBaseLookupOutput"]["retrievedReferences"] for t in traces if "knowledgeBaseLookupOutput" in t.get("orchestrationTrace", {}).get("observation", {})]
     assert found and found[0] == [], traces
 
+    # an agent that comes with the request has its own, with the caller's rights
+    text, looked, cites = "", [], []
+    for e in run.invoke_inline_agent(sessionId="inline-1", foundationModel="anthropic.claude-3-haiku-20240307-v1:0", instruction="You are the guide of the town and answer from its books.",
+            inputText="Ask the books: how tall is the tower?", enableTrace=True, knowledgeBases=[{"knowledgeBaseId": kb, "description": "Facts about the town's buildings.", "retrievalConfiguration": {"vectorSearchConfiguration": {"numberOfResults": 1}}}])["completion"]:
+        if "chunk" in e:
+            text += e["chunk"]["bytes"].decode()
+            cites += e["chunk"].get("attribution", {}).get("citations", [])
+        elif "observation" in e.get("trace", {}).get("trace", {}).get("orchestrationTrace", {}):
+            looked.append(e["trace"]["trace"]["orchestrationTrace"]["observation"])
+    found = [o["knowledgeBaseLookupOutput"]["retrievedReferences"] for o in looked if o["type"] == "KNOWLEDGE_BASE"]
+    assert text == "The Karst tower is 312 metres tall." and len(found) == 1 and [uri(r) for r in found[0]] == ["s3://town/tower.txt"] and uri(cites[0]["retrievedReferences"][0]) == "s3://town/tower.txt", (text, looked, cites)
+
     # what the agent's role may not do, it does not do
     allow("agent-role", [("bedrock:InvokeModel*", "*")])
     try:
