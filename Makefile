@@ -44,7 +44,7 @@ bench: build ## figures beside the same figures without the server; writes docs/
 bench-tools: ## 30 tool-calling tasks on the default package-index model
 	go run ./test/tools/cmd/toolbench
 
-bench-retrieval: ## vector and word search beside rivals, recall on real embeddings (an hour the first time, then 15 min)
+bench-retrieval: ## vector and word search beside rivals, recall on real embeddings (half an hour the first time, then 6 min)
 	go run ./test/retrieval -write docs/benchmarks-retrieval.md
 
 fuzz: ## every fuzz target for 30 s
