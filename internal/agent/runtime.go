@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"sync"
 
 	"github.com/outcrop-dev/outcrop/internal/agent/turn"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
@@ -42,23 +41,12 @@ type Runtime struct {
 	runner      *turn.Runner
 	sessions    *conversation.Sessions
 	log         *slog.Logger
-
-	mu      sync.Mutex
-	running map[conversation.Key]*attempt
-}
-
-// attempt is a turn that runs in this process: a client that sends its call again
-// waits for it.
-type attempt struct {
-	id   string
-	done chan struct{}
 }
 
 // NewRuntime makes a Runtime; it starts nothing.
 func NewRuntime(c RuntimeConfig) *Runtime {
 	return &Runtime{
 		aliases: c.Aliases, definitions: c.Definitions, runner: c.Runner, sessions: c.Sessions, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)),
-		running: map[conversation.Key]*attempt{},
 	}
 }
 
@@ -98,7 +86,7 @@ func (rt *Runtime) invoke(ctx context.Context, in *invocation) error {
 	if len(in.Results) > 0 {
 		o.Request, o.Once = "invocation "+in.InvocationID, true
 	}
-	j, record, leave, err := rt.begin(ctx, o)
+	j, record, leave, err := rt.sessions.Enter(ctx, o)
 	if err != nil {
 		return rt.told(err, in)
 	}
@@ -133,41 +121,6 @@ func (rt *Runtime) invoke(ctx context.Context, in *invocation) error {
 func asked(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "text " + hex.EncodeToString(sum[:])
-}
-
-// begin begins a turn. A try of the call that is running already waits for it: its
-// first client has gone, so it ends soon, and then goes on or is answered.
-func (rt *Runtime) begin(ctx context.Context, o conversation.Opening) (t *conversation.Turn, record []byte, leave func(), err error) {
-	for {
-		rt.mu.Lock()
-		run := rt.running[o.Key]
-		if run == nil {
-			run = &attempt{id: o.Call, done: make(chan struct{})}
-			rt.running[o.Key] = run
-			rt.mu.Unlock()
-			leave := func() {
-				rt.mu.Lock()
-				delete(rt.running, o.Key)
-				rt.mu.Unlock()
-				close(run.done)
-			}
-			t, record, err := rt.sessions.Begin(ctx, o)
-			if err != nil {
-				leave()
-				return nil, nil, nil, err
-			}
-			return t, record, leave, nil
-		}
-		rt.mu.Unlock()
-		if o.Call == "" || run.id != o.Call {
-			return nil, nil, nil, conversation.ErrBusy
-		}
-		select {
-		case <-run.done:
-		case <-ctx.Done():
-			return nil, nil, nil, ctx.Err()
-		}
-	}
 }
 
 // told words a refusal of a session.

@@ -58,6 +58,8 @@ type Sessions struct {
 	log    *slog.Logger
 	alone  bool
 	shared sharing
+
+	attempts attempts
 }
 
 // New makes the service; it starts nothing.

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -72,6 +73,7 @@ func suite(t *testing.T, open func(*testing.T) *house) {
 		{"a turn finds what the one before left", testTurns},
 		{"a session has one turn at a time", testBusy},
 		{"of many that begin at once one wins", testRace},
+		{"the try of a call that runs waits for its answer", testEnter},
 		{"a turn of a dead process goes on after its last result", testResume},
 		{"a step without a result fails the turn and is never repeated", testUnsure},
 		{"another request gives an interrupted turn up", testGiveUp},
@@ -160,6 +162,60 @@ func testTurns(t *testing.T, h *house) {
 		t.Fatalf("newest two: %s", got)
 	}
 	finish(t, turn, "", "")
+}
+
+func testEnter(t *testing.T, h *house) {
+	s := New(Config{Store: h.store})
+	o := ask("one")
+	o.Call = "call-1"
+	turn, record, leave, err := s.Enter(t.Context(), o)
+	if err != nil || record != nil {
+		t.Fatal(record, err)
+	}
+	other := o
+	other.Call = "call-2"
+	_, _, _, err = s.Enter(t.Context(), other)
+	is(t, err, ErrBusy)
+	other.Call = ""
+	_, _, _, err = s.Enter(t.Context(), other)
+	is(t, err, ErrBusy)
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, _, err = s.Enter(impatient, o)
+	is(t, err, context.Canceled)
+	type answer struct {
+		record []byte
+		err    error
+	}
+	again := make(chan answer, 1)
+	go func() {
+		_, record, leave, err := s.Enter(t.Context(), o)
+		if err == nil {
+			leave()
+		}
+		again <- answer{record, err}
+	}()
+	select {
+	case a := <-again:
+		t.Fatalf("it did not wait: %q %v", a.record, a.err)
+	case <-time.After(30 * time.Millisecond):
+	}
+	finish(t, turn, "state", "said")
+	leave()
+	if a := <-again; a.err != nil || string(a.record) != "said" {
+		t.Errorf("the second try was told %q, %v", a.record, a.err)
+	}
+	// One that fails to begin leaves the session free.
+	fresh := ask("one")
+	fresh.Key.ID, fresh.Call = "another", "call-3"
+	_, _, _, err = s.Enter(impatient, fresh)
+	is(t, err, context.Canceled)
+	turn, _, leave, err = s.Enter(t.Context(), fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finish(t, turn, "", "")
+	leave()
 }
 
 func testBusy(t *testing.T, h *house) {

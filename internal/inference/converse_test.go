@@ -480,27 +480,6 @@ func TestTheTimerNeverWritesAfterTheEnd(t *testing.T) {
 	})
 }
 
-func TestALateTimerFindsTheGateClosed(t *testing.T) {
-	opened := false
-	g := newGate(time.Hour, func() error { opened = true; return nil })
-	if g.close() {
-		t.Error("it was never opened")
-	}
-	g.late()
-	if opened {
-		t.Error("opened after its end")
-	}
-}
-
-func TestAPanicOfTheTimerIsAnError(t *testing.T) {
-	g := newGate(time.Hour, func() error { panic("no") })
-	g.late()
-	if err := g.enter(); err == nil || !strings.Contains(err.Error(), "BUG: opening a stream panicked: no") {
-		t.Errorf("got %v", err)
-	}
-	g.close()
-}
-
 func TestPickNestsAndUnescapes(t *testing.T) {
 	const body = `{"a":{"b":[{"c":1},2],"d":null},"x/y":{"~":3}}`
 	for want, paths := range map[string][]string{

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/engine"
+	"github.com/outcrop-dev/outcrop/internal/gate"
 	"github.com/outcrop-dev/outcrop/internal/inference/family"
 )
 
@@ -297,7 +298,7 @@ func (s *chunks) run(ctx context.Context, in *bedrockruntime.InvokeModelWithResp
 		defer stop()
 	}
 
-	gate := newGate(w.rt.openAfter, func() error {
+	head := gate.New(w.rt.openAfter, func() error {
 		err := s.out.Open(&bedrockruntime.InvokeModelWithResponseStreamOutput{
 			ContentType:              jsonType,
 			PerformanceConfigLatency: in.PerformanceConfigLatency, ServiceTier: in.ServiceTier,
@@ -307,18 +308,18 @@ func (s *chunks) run(ctx context.Context, in *bedrockruntime.InvokeModelWithResp
 		}
 		return encoder.Start(s.send)
 	})
-	defer gate.close()
+	defer head.Close()
 	for gen, r := range c.Generate {
 		result, err := w.one(ctx, c, r, func(d engine.Delta) error {
-			if err := gate.enter(); err != nil {
+			if err := head.Enter(); err != nil {
 				return err
 			}
 			return encoder.Delta(gen, d, s.send)
 		})
 		if err != nil {
-			return w.reface(err, gate.close(), invokeFrames)
+			return w.reface(err, head.Close(), invokeFrames)
 		}
-		if err := gate.enter(); err != nil {
+		if err := head.Enter(); err != nil {
 			return err
 		}
 		if err := encoder.End(gen, result, s.send); err != nil {

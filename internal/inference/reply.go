@@ -7,6 +7,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/engine"
+	"github.com/outcrop-dev/outcrop/internal/gate"
 	"github.com/outcrop-dev/outcrop/internal/inference/family"
 )
 
@@ -105,18 +106,18 @@ func (w *work) converseStream(ctx context.Context, in *chat, s *events) (*bedroc
 	if err != nil {
 		return nil, err
 	}
-	gate := newGate(w.rt.openAfter, s.open)
-	defer gate.close()
+	head := gate.New(w.rt.openAfter, s.open)
+	defer head.Close()
 	result, err := w.generate(ctx, r, converseTool, func(d engine.Delta) error {
-		if err := gate.enter(); err != nil {
+		if err := head.Enter(); err != nil {
 			return err
 		}
 		return s.delta(d)
 	})
 	if err != nil {
-		return nil, w.reface(err, gate.close(), chatFrames)
+		return nil, w.reface(err, head.Close(), chatFrames)
 	}
-	if err := gate.enter(); err != nil {
+	if err := head.Enter(); err != nil {
 		return nil, err
 	}
 	fields, err := w.extra(r, result, in.paths)

@@ -9,6 +9,7 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/gate"
 )
 
 // answer answers a request and says which session it was in.
@@ -30,8 +31,12 @@ func (o *Operations) answer(ctx context.Context, q request, to audience) (sessio
 			o.abandon(ctx, s)
 		}
 	}()
-	g := newGate(o.cfg.OpenAfter, to, s.id)
-	defer g.close()
+	open := func() error { return to.Open(s.id) }
+	if to.Streamed() {
+		g := gate.New(o.cfg.OpenAfter, open)
+		defer g.Close()
+		open = g.Enter
+	}
 	alone, queries, err := o.questions(ctx, t, s)
 	if err != nil {
 		return "", err
@@ -55,14 +60,14 @@ func (o *Operations) answer(ctx context.Context, q request, to audience) (sessio
 		c.refused = true
 	} else {
 		err = o.write(ctx, t, s, alone, results, c, func(piece string) error {
-			if err := g.enter(); err != nil {
+			if err := open(); err != nil {
 				return err
 			}
 			return c.feed(piece)
 		})
 	}
 	if err == nil {
-		err = g.enter()
+		err = open()
 	}
 	if err != nil {
 		if c.whole.Len() > 0 && to.Streamed() {

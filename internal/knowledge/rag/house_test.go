@@ -338,8 +338,10 @@ func (w *wire) text() string {
 	return b.String()
 }
 
-func (h *house) stream(in *api.RetrieveAndGenerateInput, w *wire) error {
-	return h.o.RetrieveAndGenerateStream(h.ctx(""), &api.RetrieveAndGenerateStreamInput{
+func (h *house) stream(in *api.RetrieveAndGenerateInput, w *wire) error { return h.streamAs("", in, w) }
+
+func (h *house) streamAs(attempt string, in *api.RetrieveAndGenerateInput, w *wire) error {
+	return h.o.RetrieveAndGenerateStream(h.ctx(attempt), &api.RetrieveAndGenerateStreamInput{
 		Input: in.Input, RetrieveAndGenerateConfiguration: in.RetrieveAndGenerateConfiguration, SessionConfiguration: in.SessionConfiguration, SessionId: in.SessionId,
 	}, &api.RetrieveAndGenerateStreamWriter{Raw: w})
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
@@ -81,9 +80,6 @@ type Operations struct {
 	terms     *analyse.Analyser
 	generic   map[string]bool // terms
 	templates templates
-
-	mu      sync.Mutex
-	running map[conversation.Key]*attempt
 }
 
 // New makes the operations; it starts nothing. The error is a language that is not
@@ -99,7 +95,7 @@ func New(c Config) (*Operations, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Operations{cfg: c, terms: a, generic: genericTerms(a), running: map[conversation.Key]*attempt{}}, nil
+	return &Operations{cfg: c, terms: a, generic: genericTerms(a)}, nil
 }
 
 // RetrieveAndGenerate answers a question from what is found for it.

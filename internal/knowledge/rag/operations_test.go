@@ -1,6 +1,7 @@
 package rag
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -722,10 +723,14 @@ func TestAClientThatGoesAway(t *testing.T) {
 	h.says(5, "The Zarkon pump weighs 41.5 kg. The Velta compressor weighs 212 kg.")
 	gone := errors.New("gone")
 	w := &wire{fail: gone}
-	if err := h.stream(ask("How much does the Zarkon pump weigh?"), w); !errors.Is(err, gone) {
+	in := ask("How much does the Zarkon pump weigh?")
+	if err := h.streamAs("attempt-1", in, w); !errors.Is(err, gone) {
 		t.Errorf("it answered %v", err)
 	}
-	if len(h.o.running) != 0 {
+	// Had it left its turn behind, the same attempt would wait for that.
+	ctx, cancel := context.WithTimeout(h.ctx("attempt-1"), 10*time.Second)
+	defer cancel()
+	if _, err := h.o.RetrieveAndGenerate(ctx, in); errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the turn is still running")
 	}
 }

@@ -46,12 +46,6 @@ type record struct {
 	Broken    bool           `json:"broken,omitempty"` // the stream ended before the answer did
 }
 
-// attempt is a turn that runs in this process.
-type attempt struct {
-	id   string
-	done chan struct{}
-}
-
 // newID makes the id of a session. Of a client's attempt it is made the same again,
 // so that the retry of a first request finds what the first try began.
 func newID(at *call.Call) string {
@@ -90,7 +84,7 @@ func (o *Operations) begin(ctx context.Context, q *request, t *task) (*turn, *re
 	}
 	var answered []byte
 	var err error
-	if s.Turn, answered, s.leave, err = o.enter(ctx, opening); err != nil {
+	if s.Turn, answered, s.leave, err = o.cfg.Sessions.Enter(ctx, opening); err != nil {
 		return nil, nil, sessionFault(err, s.id)
 	}
 	if s.Turn == nil {
@@ -189,39 +183,5 @@ func (o *Operations) abandon(ctx context.Context, s *turn) {
 	}
 	if err != nil && !errors.Is(err, conversation.ErrLost) {
 		o.cfg.Log.WarnContext(ctx, "a turn was not left in order", "session", s.id, "error", err)
-	}
-}
-
-// enter begins a turn of a session. The try of a call that runs already waits for it.
-func (o *Operations) enter(ctx context.Context, opening conversation.Opening) (t *conversation.Turn, record []byte, leave func(), err error) {
-	for {
-		o.mu.Lock()
-		run := o.running[opening.Key]
-		if run == nil {
-			run = &attempt{id: opening.Call, done: make(chan struct{})}
-			o.running[opening.Key] = run
-			o.mu.Unlock()
-			leave := func() {
-				o.mu.Lock()
-				delete(o.running, opening.Key)
-				o.mu.Unlock()
-				close(run.done)
-			}
-			t, record, err := o.cfg.Sessions.Begin(ctx, opening)
-			if err != nil {
-				leave()
-				return nil, nil, nil, err
-			}
-			return t, record, leave, nil
-		}
-		o.mu.Unlock()
-		if opening.Call == "" || run.id != opening.Call {
-			return nil, nil, nil, conversation.ErrBusy
-		}
-		select {
-		case <-run.done:
-		case <-ctx.Done():
-			return nil, nil, nil, ctx.Err()
-		}
 	}
 }
