@@ -206,11 +206,13 @@ func testEnter(t *testing.T, h *house) {
 		t.Errorf("the second try was told %q, %v", a.record, a.err)
 	}
 	// One that fails to begin leaves the session free.
-	fresh := ask("one")
-	fresh.Key.ID, fresh.Call = "another", "call-3"
-	_, _, _, err = s.Enter(impatient, fresh)
-	is(t, err, context.Canceled)
-	turn, _, leave, err = s.Enter(t.Context(), fresh)
+	held := begin(t, s, ask("elsewhere"))
+	o.Call = "call-3"
+	_, _, _, err = s.Enter(t.Context(), o)
+	is(t, err, ErrBusy)
+	finish(t, held, "", "")
+	o.Call = "call-4"
+	turn, _, leave, err = s.Enter(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
