@@ -21,7 +21,7 @@ func (w *work) embed(ctx context.Context, c *family.Call) (*family.Output, error
 	q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
 	result, err := w.rt.engine.Embed(ctx, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && len(q.Images) == 0 {
-		result, err = w.embedWindows(ctx, q)
+		result, err = w.embedWindows(ctx, q, w.target.Info.Context)
 	}
 	if err != nil {
 		return nil, fault(err, w.phase, w.target, w.codec)
@@ -33,8 +33,10 @@ func (w *work) embed(ctx context.Context, c *family.Call) (*family.Output, error
 	return &family.Output{Embed: result}, nil
 }
 
-func (w *work) embedWindows(ctx context.Context, q *engine.EmbedRequest) (*engine.EmbedResult, error) {
-	size := w.target.Info.Context - windowRoom
+// embedWindows cuts inputs into windows that fit a model of so many tokens, 0 when
+// unknown, and answers for each the mean of theirs.
+func (w *work) embedWindows(ctx context.Context, q *engine.EmbedRequest, context int) (*engine.EmbedResult, error) {
+	size := context - windowRoom
 	if size <= 0 {
 		size = 512 - windowRoom
 	}

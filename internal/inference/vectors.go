@@ -148,7 +148,7 @@ func (rt *Runtime) EmbedTexts(ctx context.Context, m EmbeddingModel, query bool,
 	q := &engine.EmbedRequest{Model: info.Name, AWSModel: t.BaseID, Account: w.call.Account, Inputs: inputs}
 	r, err := w.embedTexts(ctx, &info, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && query {
-		if r, err = w.embedPieces(ctx, q, max(info.Context-windowRoom, windowRoom)); err != nil {
+		if r, err = w.embedWindows(ctx, q, info.Context); err != nil {
 			err = fault(err, w.phase, t, nil)
 		}
 	}
@@ -309,7 +309,7 @@ func (rt *Runtime) rerankByEmbedding(ctx context.Context, model, question string
 	q := &engine.EmbedRequest{Model: local.Name, AWSModel: model, Account: w.call.Account, Inputs: inputs}
 	r, err := rt.engine.Embed(ctx, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong {
-		r, err = w.embedWindows(ctx, q)
+		r, err = w.embedWindows(ctx, q, local.Context)
 	}
 	if err != nil {
 		return nil, fault(err, w.phase, t, nil)

@@ -6,10 +6,12 @@ import (
 	"errors"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/tag"
 
@@ -60,7 +62,7 @@ func replay[T any](ctx context.Context, r *Room, t store.Token, request any) (ou
 // leaves nothing. A process that dies in between leaves an empty index, which the
 // release that was planned first removes.
 func (r KnowledgeBases) CreateKnowledgeBase(ctx context.Context, in *api.CreateKnowledgeBaseInput) (*api.CreateKnowledgeBaseOutput, error) {
-	c, key := at(ctx, newID())
+	c, key := at(ctx, arn.NewID())
 	if p, ok := c.Caller.(*iam.Principal); ok && p != nil && p.Kind == iam.KindRoot {
 		return nil, apierr.New(apierr.AccessDenied, "A knowledge base cannot be created by the root user of an account. Use a user or a role.")
 	}
@@ -214,7 +216,7 @@ func (r KnowledgeBases) ListKnowledgeBases(ctx context.Context, in *api.ListKnow
 	var out *api.ListKnowledgeBasesOutput
 	err := r.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		p, err := bases.List(tx, store.Query{
-			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: pageSize(in.MaxResults), Cursor: deref(in.NextToken),
+			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
 		})
 		if err != nil {
 			return err

@@ -2,8 +2,8 @@ package knowledge
 
 import (
 	"errors"
-	"strings"
 
+	"github.com/outcrop-dev/outcrop/internal/bucket"
 	"github.com/outcrop-dev/outcrop/internal/knowledge/chunk"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
@@ -206,22 +206,8 @@ func checkTransformation(at string, c *api.CustomTransformationConfiguration) er
 	case c.IntermediateStorage == nil || c.IntermediateStorage.S3Location == nil:
 		return invalid(at+".intermediateStorage", "A custom transformation requires the S3 location of an intermediate storage.")
 	}
-	if _, _, ok := Bucket(c.IntermediateStorage.S3Location.Uri); !ok {
+	if _, err := bucket.ParseURI(c.IntermediateStorage.S3Location.Uri); err != nil {
 		return invalid(at+".intermediateStorage.s3Location.uri", "The uri of the intermediate storage must be s3://BUCKET or s3://BUCKET/PREFIX.")
 	}
 	return nil
-}
-
-// Bucket takes an S3 URI apart, s3://BUCKET/PREFIX: prefix may be empty. ok is false
-// for any other text.
-func Bucket(uri string) (bucket, prefix string, ok bool) {
-	rest, ok := strings.CutPrefix(uri, "s3://")
-	if !ok {
-		return "", "", false
-	}
-	bucket, prefix, _ = strings.Cut(rest, "/")
-	if len(bucket) < 3 || len(bucket) > 63 || strings.Trim(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
-		return "", "", false
-	}
-	return bucket, prefix, true
 }

@@ -12,8 +12,8 @@ import (
 // errEdited: what a decision rests on was changed before it could be written.
 var errEdited = errors.New("knowledge: changed by another request")
 
-// textMissing is how AWS begins its answer to any id of bedrock-agent that is not there.
-const textMissing = "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier."
+// TextMissing is how AWS begins its answer to any id of bedrock-agent that is not there.
+const TextMissing = "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier."
 
 // failure turns what the store answers into what the wire knows.
 func failure(err error) error {
@@ -27,7 +27,7 @@ func failure(err error) error {
 	if errors.Is(err, errEdited) {
 		return apierr.Wrap(apierr.Conflict, err, busy)
 	}
-	if e := store.Failure(err, textMissing, busy); e != nil {
+	if e := store.Failure(err, TextMissing, busy); e != nil {
 		return e
 	}
 	return err
@@ -59,14 +59,6 @@ func unsupported(field, what string) error {
 
 func token(c *call.Call, operation string, value *string) store.Token {
 	return store.Token{Account: c.Account, Region: c.Region, Operation: operation, Value: deref(value)}
-}
-
-// pageSize is of the lists of this service: the guide's programs page by ten.
-func pageSize(max *int) int {
-	if max == nil {
-		return 10
-	}
-	return *max
 }
 
 func optional(s string) *string {

@@ -266,14 +266,3 @@ func TestStatesOfDataSources(t *testing.T) {
 		}
 	}
 }
-
-func TestPlacesOfBuckets(t *testing.T) {
-	for uri, want := range map[string][2]string{
-		"s3://bucket": {"bucket", ""}, "s3://bucket/": {"bucket", ""}, "s3://bucket/a/b": {"bucket", "a/b"}, "s3://b": {}, "s3://Bucket/x": {}, "http://bucket": {}, "": {},
-	} {
-		bucket, prefix, ok := Bucket(uri)
-		if bucket != want[0] || prefix != want[1] || ok != (want[0] != "") {
-			t.Errorf("%q: %q, %q, %v", uri, bucket, prefix, ok)
-		}
-	}
-}

@@ -2,7 +2,6 @@ package knowledge
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"strings"
@@ -78,9 +77,6 @@ type KnowledgeBases struct{ *Room } //nolint:revive // the API names this group 
 
 // DataSources answers the operations on data sources.
 type DataSources struct{ *Room }
-
-// newID returns the ten capital letters and digits of an id.
-func newID() string { return rand.Text()[:10] }
 
 // at is the call and the key of one of the caller's knowledge bases.
 func at(ctx context.Context, id string) (*call.Call, store.Key) {
@@ -229,10 +225,8 @@ func keyRefusal(err error) error {
 // fewer numbers than the index's are filled up with zeros, which changes no angle
 // between two of them.
 func (r *Room) Embed(ctx context.Context, b *Base, p *iam.Principal, purpose Purpose, texts []string) ([][]float32, error) {
-	if r.cfg.Roles != nil {
-		if err := r.cfg.Roles.Invoke(ctx, p, b.Model.ARN); err != nil {
-			return nil, notAble(b, err)
-		}
+	if err := r.MayEmbed(ctx, b, p); err != nil {
+		return nil, err
 	}
 	vectors, err := r.cfg.Models.Embed(ctx, b.Model, purpose, texts)
 	if err != nil {
@@ -246,9 +240,14 @@ func (r *Room) Embed(ctx context.Context, b *Base, p *iam.Principal, purpose Pur
 	return vectors, nil
 }
 
-// notAble is a role that may not call the embedding model, in the words of AWS. An
-// error that is no refusal, such as a model that is not there, passes.
-func notAble(b *Base, err error) error {
+// MayEmbed asks whether p, the principal of Acting, may invoke the embedding model, and
+// words a refusal as AWS does. An error that is none, such as a model that is not there,
+// passes.
+func (r *Room) MayEmbed(ctx context.Context, b *Base, p *iam.Principal) error {
+	if r.cfg.Roles == nil {
+		return nil
+	}
+	err := r.cfg.Roles.Invoke(ctx, p, b.Model.ARN)
 	refused, ok := errors.AsType[*apierr.Error](err)
 	if !ok || refused.Kind != apierr.AccessDenied {
 		return err

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/outcrop-dev/outcrop/internal/arn"
+	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
@@ -42,7 +44,7 @@ func (r *Room) takes(tx *store.Tx, rec *store.Record[baseRow], states ...api.Kno
 // become that of the index: see sealKey.
 func (r DataSources) CreateDataSource(ctx context.Context, in *api.CreateDataSourceInput) (*api.CreateDataSourceOutput, error) {
 	c, key := at(ctx, in.KnowledgeBaseId)
-	id := newID()
+	id := arn.NewID()
 	request := *in
 	request.ClientToken = nil
 	t := token(c, "CreateDataSource", in.ClientToken)
@@ -149,7 +151,7 @@ func (r DataSources) ListDataSources(ctx context.Context, in *api.ListDataSource
 		}
 		p, err := sources.List(tx, store.Query{
 			Account: key.Account, Region: key.Region, Parent: key.ID, Sort: store.ByCreated, Desc: true,
-			Limit: pageSize(in.MaxResults), Cursor: deref(in.NextToken),
+			Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
 		})
 		if err != nil {
 			return err

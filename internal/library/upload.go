@@ -1,6 +1,7 @@
 package library
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -69,7 +70,7 @@ func (l *Library) Upload(ctx context.Context, b *Base, folder fs.FS, step func(d
 		}
 		sum := md5.Sum(data)
 		if have[name] != hex.EncodeToString(sum[:]) {
-			_, err := l.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Bucket, Key: &name, Body: strings.NewReader(string(data))})
+			_, err := l.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Bucket, Key: &name, Body: bytes.NewReader(data)})
 			if err != nil {
 				return nil, fmt.Errorf("upload %s: %w", name, err)
 			}

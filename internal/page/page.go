@@ -36,6 +36,15 @@ func Size(maxResults *int32) int {
 	return Clamp(int(*maxResults))
 }
 
+// Few is the page size of the lists of bedrock-agent, whose programs in the guide page by
+// ten; the service model bounds what a caller may name.
+func Few(maxResults *int) int {
+	if maxResults == nil {
+		return 10
+	}
+	return *maxResults
+}
+
 // Optional answers a token as an optional member: nil for the last page.
 func Optional(token string) *string {
 	if token == "" {

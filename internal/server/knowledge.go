@@ -91,7 +91,7 @@ func (s *Server) makeLibrary(models *inference.Runtime) error {
 		Quiet: ingest.Quiet, Forget: ingest.Forget, Log: s.log,
 	})
 	l.ingest = ingest.New(ingest.Config{
-		Knowledge: l.bases, Store: s.store, Files: s.account.files, Parser: l.parser, Functions: baseFunctions{s}, Permissions: roles,
+		Knowledge: l.bases, Store: s.store, Files: s.account.files, Parser: l.parser, Functions: baseFunctions{s},
 		Region: s.bucketRegion, Now: s.clock.Now, Log: s.log,
 	})
 	l.search = retrieve.New(retrieve.Config{Bases: l.bases, Roles: roles, Log: s.log})
@@ -143,10 +143,7 @@ func (s *Server) secretOf(ctx context.Context, arn string) ([]byte, error) {
 // baseRoles act with the service roles of knowledge bases.
 type baseRoles struct{ s *Server }
 
-var (
-	_ knowledge.Roles    = baseRoles{}
-	_ ingest.Permissions = baseRoles{}
-)
+var _ knowledge.Roles = baseRoles{}
 
 // Pass implements knowledge.Roles.
 func (r baseRoles) Pass(ctx context.Context, role, base string) error {

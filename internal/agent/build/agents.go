@@ -11,8 +11,10 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -114,7 +116,7 @@ func (r Agents) CreateAgent(ctx context.Context, in *api.CreateAgentInput) (*api
 	if in.GuardrailConfiguration != nil {
 		return nil, noGuardrails()
 	}
-	id := newID()
+	id := arn.NewID()
 	c, key := at(ctx, id)
 	conf := config{
 		Name: in.AgentName, Description: deref(in.Description), Instruction: deref(in.Instruction), Model: deref(in.FoundationModel),
@@ -206,7 +208,7 @@ func (r Agents) ListAgents(ctx context.Context, in *api.ListAgentsInput) (*api.L
 	out := &api.ListAgentsOutput{AgentSummaries: []api.AgentSummary{}}
 	err := r.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		p, err := agents.List(tx, store.Query{
-			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: pageSize(in.MaxResults), Cursor: deref(in.NextToken),
+			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
 		})
 		if err != nil {
 			return err

@@ -8,8 +8,10 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -157,7 +159,7 @@ func (r AgentAliases) CreateAgentAlias(ctx context.Context, in *api.CreateAgentA
 	c := call.From(ctx)
 	request := *in
 	request.ClientToken = nil
-	id := newID()
+	id := arn.NewID()
 	var out *api.CreateAgentAliasOutput
 	err = r.released(ctx, in.AgentId, version != "", func(tx *store.Tx, agent *store.Record[agentRow], address string, row *packageRow, wrong []problem) (err error) {
 		out, err = store.Idempotent(tx, token(c, "CreateAgentAlias", in.ClientToken), request, func() (*api.CreateAgentAliasOutput, error) {
@@ -248,7 +250,7 @@ func (r AgentAliases) ListAgentAliases(ctx context.Context, in *api.ListAgentAli
 			return err
 		}
 		p, err := aliases.List(tx, store.Query{
-			Account: c.Account, Region: c.Region, Parent: key.ID, Sort: store.ByCreated, Desc: true, Limit: pageSize(in.MaxResults), Cursor: deref(in.NextToken),
+			Account: c.Account, Region: c.Region, Parent: key.ID, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
 		})
 		if err != nil {
 			return err

@@ -112,7 +112,7 @@ func (r AgentCollaborators) AssociateAgentCollaborator(ctx context.Context, in *
 			if len(have) >= r.cfg.Quotas.Collaborators {
 				return nil, beyond("collaborators of an agent", r.cfg.Quotas.Collaborators)
 			}
-			rec, err := collaborators.Create(tx, inside(agent.Key, newID()), row, store.Columns{Name: row.Name, Target: row.Alias, KeyARN: agent.KeyARN})
+			rec, err := collaborators.Create(tx, inside(agent.Key, names.NewID()), row, store.Columns{Name: row.Name, Target: row.Alias, KeyARN: agent.KeyARN})
 			if errors.Is(err, store.ErrExists) {
 				return nil, taken("A collaborator", row.Name)
 			}

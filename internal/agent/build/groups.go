@@ -7,6 +7,7 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -79,7 +80,7 @@ func (r ActionGroups) CreateAgentActionGroup(ctx context.Context, in *api.Create
 					return nil, apierr.New(apierr.Conflict, "The agent has an action group with the parentActionGroupSignature %s already.", row.Signature)
 				}
 			}
-			rec, err := groups.Create(tx, inside(agent.Key, newID()), row, store.Columns{Name: row.Name, KeyARN: agent.KeyARN})
+			rec, err := groups.Create(tx, inside(agent.Key, arn.NewID()), row, store.Columns{Name: row.Name, KeyARN: agent.KeyARN})
 			if errors.Is(err, store.ErrExists) {
 				return nil, taken("An action group", row.Name)
 			}

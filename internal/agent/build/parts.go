@@ -73,7 +73,7 @@ func listPart[T any](ctx context.Context, r *Room, agentID, version string, max 
 			list = list[1:]
 		}
 	}
-	size := pageSize(max)
+	size := page.Few(max)
 	if len(list) <= size {
 		return list, nil, nil
 	}

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"strings"
 	"time"
@@ -103,18 +102,7 @@ type AgentCollaborators struct{ *Room }
 const (
 	draftVersion = "DRAFT"
 	testAlias    = "TSTALIASID"
-	capitals     = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 )
-
-// newID returns the ten capital letters and digits of an id.
-func newID() string {
-	b := make([]byte, 10)
-	_, _ = rand.Read(b) // never fails
-	for i := range b {
-		b[i] = capitals[int(b[i])%len(capitals)]
-	}
-	return string(b)
-}
 
 func agentARN(c *call.Call, id string) string { return c.ARN("agent/" + id) }
 
@@ -170,14 +158,6 @@ func putTags(tx *store.Tx, resource string, tags map[string]string) error {
 		return err
 	}
 	return tx.PutTags(resource, list)
-}
-
-// pageSize is of the lists of this service: the guide's programs page by ten.
-func pageSize(max *int) int {
-	if max == nil {
-		return 10
-	}
-	return *max
 }
 
 func optional(s string) *string {

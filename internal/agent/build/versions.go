@@ -6,6 +6,7 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -56,7 +57,7 @@ func (r Agents) ListAgentVersions(ctx context.Context, in *api.ListAgentVersions
 			list = list[1:]
 		}
 	}
-	size := pageSize(in.MaxResults)
+	size := page.Few(in.MaxResults)
 	for i := range list {
 		v := &list[i]
 		s := api.AgentVersionSummary{

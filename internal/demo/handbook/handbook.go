@@ -30,8 +30,7 @@ type Question struct {
 	File  string   // that holds them
 }
 
-// facts of one drawing. The zero-based names are free of meaning, so that no model
-// has read them anywhere.
+// facts of one drawing.
 type facts struct {
 	Leave, CarryOver, Notice int
 	Warranty, Repair         int

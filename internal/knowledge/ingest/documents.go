@@ -408,7 +408,7 @@ func (o Documents) ListKnowledgeBaseDocuments(ctx context.Context, in *api.ListK
 	}
 	h := homeOf(b, s)
 	q := h.query()
-	q.Sort, q.Limit = store.ByCreated, pageSize(in.MaxResults)
+	q.Sort, q.Limit = store.ByCreated, page.Few(in.MaxResults)
 	if in.NextToken != nil {
 		q.Cursor = *in.NextToken
 	}

@@ -10,6 +10,7 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
@@ -77,14 +78,10 @@ func (o Jobs) StartIngestionJob(ctx context.Context, in *api.StartIngestionJobIn
 // mayEmbed asks whether the service role can be taken and may invoke the embedding model.
 func (r *Room) mayEmbed(ctx context.Context, b *knowledge.Base) error {
 	as, p, err := r.cfg.Knowledge.Acting(ctx, b)
-	if err != nil || r.cfg.Permissions == nil {
+	if err != nil {
 		return err
 	}
-	err = r.cfg.Permissions.Invoke(as, p, b.Model.ARN)
-	if e, ok := errors.AsType[*apierr.Error](err); ok && (e.Kind == apierr.AccessDenied || e.Kind == apierr.Validation) {
-		return apierr.Wrap(apierr.Validation, err, "Knowledge base role %s is not able to call specified bedrock embedding model %s: %s", b.Role, b.Model.ARN, e.Message)
-	}
-	return err
+	return r.cfg.Knowledge.MayEmbed(as, b, p)
 }
 
 // start writes a job, if none runs.
@@ -106,7 +103,7 @@ func (r *Room) start(tx *store.Tx, h home, description *string) (string, error) 
 	if description != nil {
 		row.Description = *description
 	}
-	id := newID()
+	id := arn.NewID()
 	_, err = jobRows.Create(tx, h.key(id), row, store.Columns{Status: string(Lifecycle.Initial()), Class: h.Base})
 	if err != nil {
 		return "", err
@@ -204,7 +201,7 @@ func (o Jobs) ListIngestionJobs(ctx context.Context, in *api.ListIngestionJobsIn
 	}
 	h := homeOf(b, s)
 	q := h.query()
-	q.Sort, q.Desc, q.Limit = store.ByCreated, true, pageSize(in.MaxResults)
+	q.Sort, q.Desc, q.Limit = store.ByCreated, true, page.Few(in.MaxResults)
 	for _, f := range in.Filters {
 		// An empty list of values asks for nothing in particular.
 		q.Status = append(q.Status, f.Values...)
@@ -280,12 +277,4 @@ func grouped(tx *store.Tx, q store.Query, groups [][]string, token *string) (row
 		}
 	}
 	return rows, "", nil
-}
-
-// pageSize is of the lists of this service: the guide's programs page by ten.
-func pageSize(most *int) int {
-	if most == nil {
-		return 10
-	}
-	return *most
 }

@@ -24,34 +24,16 @@ type plan struct {
 
 // planOf reads a data source's configuration; what Outcrop cannot do is refused.
 func planOf(b *knowledge.Base, s *knowledge.Source) (*plan, error) {
-	p := &plan{limit: b.Model.Limit}
-	if q := b.Model.Quota; q > 0 && (p.limit == 0 || q < p.limit) {
-		p.limit = q
-	}
-	if s.Ingestion == nil {
-		s = &knowledge.Source{Ingestion: &api.VectorIngestionConfiguration{}}
-	}
+	p := &plan{strategy: s.Strategy(), limit: b.Model.Most()}
 	v := s.Ingestion
+	if v == nil {
+		v = &api.VectorIngestionConfiguration{}
+	}
 	if c := v.ParsingConfiguration; c != nil {
 		return nil, invalid("The parsing strategy %s is not supported by Outcrop, whose own parser reads all formats. Leave parsingConfiguration out.", c.ParsingStrategy)
 	}
 	if v.ContextEnrichmentConfiguration != nil {
 		return nil, invalid("Context enrichment is not supported by Outcrop. Leave contextEnrichmentConfiguration out.")
-	}
-	if c := v.ChunkingConfiguration; c != nil {
-		p.strategy.Kind = chunk.Kind(c.ChunkingStrategy)
-		if f := c.FixedSizeChunkingConfiguration; f != nil {
-			p.strategy.FixedSize = &chunk.FixedSizeConfig{MaxTokens: f.MaxTokens, OverlapPercentage: f.OverlapPercentage}
-		}
-		if f := c.HierarchicalChunkingConfiguration; f != nil {
-			p.strategy.Hierarchical = &chunk.HierarchicalConfig{OverlapTokens: f.OverlapTokens}
-			for _, l := range f.LevelConfigurations {
-				p.strategy.Hierarchical.MaxTokens = append(p.strategy.Hierarchical.MaxTokens, l.MaxTokens)
-			}
-		}
-		if f := c.SemanticChunkingConfiguration; f != nil {
-			p.strategy.Semantic = &chunk.SemanticConfig{MaxTokens: f.MaxTokens, BufferSize: f.BufferSize, BreakpointPercentileThreshold: f.BreakpointPercentileThreshold}
-		}
 	}
 	if c := v.CustomTransformationConfiguration; c != nil {
 		if len(c.Transformations) != 1 || c.IntermediateStorage == nil || c.IntermediateStorage.S3Location == nil ||

@@ -27,6 +27,7 @@ type Bases interface {
 	Source(ctx context.Context, b *knowledge.Base, id string) (*knowledge.Source, error)
 	Acting(ctx context.Context, b *knowledge.Base) (context.Context, *iam.Principal, error)
 	Index(ctx context.Context, b *knowledge.Base) (vector.Index, error)
+	MayEmbed(ctx context.Context, b *knowledge.Base, p *iam.Principal) error
 	Embed(ctx context.Context, b *knowledge.Base, p *iam.Principal, purpose knowledge.Purpose, texts []string) ([][]float32, error)
 	Models() knowledge.Models
 	Capabilities(b *knowledge.Base) (vector.Capabilities, bool)
@@ -49,20 +50,13 @@ type Functions interface {
 	CallAs(ctx context.Context, p *iam.Principal, function string, payload []byte) (answer []byte, failed bool, err error)
 }
 
-// Permissions asks whether a service role may invoke the embedding model;
-// knowledge.Roles does. An error is an *apierr.Error.
-type Permissions interface {
-	Invoke(ctx context.Context, p *iam.Principal, model string) error
-}
-
 // Config says what the room works with. Knowledge, Store, Files and Parser are needed.
 type Config struct {
-	Knowledge   Bases
-	Store       *store.Store
-	Files       bucket.Files // buckets, as whoever the caller is
-	Parser      Parser
-	Functions   Functions   // nil: custom transformations are refused
-	Permissions Permissions // asked by StartIngestionJob; nil allows everything
+	Knowledge Bases
+	Store     *store.Store
+	Files     bucket.Files // buckets, as whoever the caller is
+	Parser    Parser
+	Functions Functions // nil: custom transformations are refused
 	// Region tells in which Region a bucket lies, "" where nobody knows (another
 	// endpoint's). Nil knows none.
 	Region func(ctx context.Context, bucket string) (string, error)
@@ -164,9 +158,6 @@ func Kinds(of func() *Room) []job.Kind {
 	}
 }
 
-// Kinds is the work of this room.
-func (r *Room) Kinds() []job.Kind { return Kinds(func() *Room { return r }) }
-
 // inside makes the context of a job's work: jobs have no caller, but records and
 // functions want an account and a Region.
 func (r *Room) inside(ctx context.Context, account, region, operation string) context.Context {
@@ -187,11 +178,6 @@ func (r *Room) find(ctx context.Context, base, source string) (*knowledge.Base, 
 	return b, s, nil
 }
 
-// textMissing is how AWS begins its answer to any id of the agent services that is not there.
-const textMissing = "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier."
-
-func missing() error { return apierr.New(apierr.ResourceNotFound, textMissing) }
-
 func invalid(format string, args ...any) error { return apierr.New(apierr.Validation, format, args...) }
 
 func conflict(format string, args ...any) error { return apierr.New(apierr.Conflict, format, args...) }
@@ -207,15 +193,8 @@ func failure(err error) error {
 	if _, ok := errors.AsType[*apierr.Error](err); ok {
 		return err
 	}
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return missing()
-	case errors.Is(err, store.ErrTokenMismatch):
-		return apierr.Wrap(apierr.Conflict, err, "The client token was used before with different parameters. Use another token.")
-	case errors.Is(err, store.ErrBadCursor):
-		return apierr.Wrap(apierr.Validation, err, "The provided nextToken is invalid. Start again without it.")
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy):
-		return apierr.Wrap(apierr.Conflict, err, "The data source is being changed by another request. Try again.")
+	if e := store.Failure(err, knowledge.TextMissing, "The data source is being changed by another request. Try again."); e != nil {
+		return e
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -253,18 +252,6 @@ func Quiet(tx *store.Tx, account, region, base, source string) (busy bool, err e
 		}
 	}
 	return busy || has != "", nil
-}
-
-const capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-
-// newID returns the ten capital letters and digits of an id.
-func newID() string {
-	b := make([]byte, 10)
-	_, _ = rand.Read(b) // never fails
-	for i := range b {
-		b[i] = capitals[int(b[i])%len(capitals)]
-	}
-	return string(b)
 }
 
 // shown is a job as operations answer it.

@@ -58,6 +58,7 @@ type world struct {
 	source   knowledge.Source
 	gone     bool  // the knowledge base is deleted
 	role     error // the service role cannot be taken
+	may      error // whether the role may invoke the model
 	refuse   func(text string) error
 	calls    int            // of Embed
 	embedded map[string]int // how often each text was
@@ -143,7 +144,7 @@ func (w *world) Base(_ context.Context, a, r, id string) (*knowledge.Base, error
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a != account || r != region || id != baseID || w.gone {
-		return nil, missing()
+		return nil, apierr.New(apierr.ResourceNotFound, knowledge.TextMissing)
 	}
 	b := w.base
 	return &b, nil
@@ -154,7 +155,7 @@ func (w *world) Source(_ context.Context, _ *knowledge.Base, id string) (*knowle
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if id != srcID {
-		return nil, missing()
+		return nil, apierr.New(apierr.ResourceNotFound, knowledge.TextMissing)
 	}
 	s := w.source
 	return &s, nil
@@ -166,6 +167,9 @@ func (w *world) Acting(ctx context.Context, _ *knowledge.Base) (context.Context,
 	defer w.mu.Unlock()
 	return ctx, &iam.Principal{Account: account, ARN: "arn:aws:sts::123456789012:assumed-role/kb/s"}, w.role
 }
+
+// MayEmbed implements Bases.
+func (w *world) MayEmbed(context.Context, *knowledge.Base, *iam.Principal) error { return w.may }
 
 // Index implements Bases.
 func (w *world) Index(ctx context.Context, _ *knowledge.Base) (vector.Index, error) {
@@ -298,7 +302,7 @@ type runner struct {
 
 func (w *world) run() *runner {
 	w.t.Helper()
-	r, err := job.New(job.Config{Store: w.store, Kinds: w.room.Kinds()})
+	r, err := job.New(job.Config{Store: w.store, Kinds: Kinds(func() *Room { return w.room })})
 	must(w.t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	x := &runner{stop: stop, done: make(chan error, 1)}

@@ -96,7 +96,7 @@ func (o *Operations) write(ctx context.Context, t *task, s *turn, alone string, 
 		values[holdHistory] = historyText(s.state.Turns)
 	}
 	filled := t.prompt.fill(values)
-	if c.proof != nil && !o.cfg.Unchecked && c.proof.doubtful(o.generic) {
+	if c.proof != nil && c.proof.doubtful(o.generic) {
 		no, err := o.denied(ctx, t, filled, alone)
 		if err != nil {
 			return err

@@ -67,11 +67,8 @@ type Config struct {
 	OpenAfter time.Duration
 	// Language of the stems that sentences and passages are compared by; "" is English.
 	Language string
-	// Unchecked leaves out the question to the model whether the passages answer what
-	// is asked (doubt.go).
-	Unchecked bool
-	Now       func() time.Time // of the service clock; nil is time.Now
-	Log       *slog.Logger
+	Now      func() time.Time // of the service clock; nil is time.Now
+	Log      *slog.Logger
 }
 
 // Operations answer RetrieveAndGenerate and RetrieveAndGenerateStream.

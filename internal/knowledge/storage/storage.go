@@ -42,9 +42,6 @@ type Config struct {
 	Clusters map[string]string
 	// Tables opens tables of these databases; nil: there are no clusters.
 	Tables Tables
-	// Endpoints are the ARNs of collections for which a remote OpenSearch is
-	// configured. Nothing here can speak to one yet, so their use is refused.
-	Endpoints map[string]string
 	// Secrets reads a secret as the role that ctx acts for; an error is an
 	// *apierr.Error. nil: there are no secrets, and so no clusters.
 	Secrets func(ctx context.Context, arn string) ([]byte, error)
@@ -110,9 +107,6 @@ const builtIn api.KnowledgeBaseStorageType = ""
 // Check refuses a configuration that cannot serve the knowledge base.
 func (i *Indexes) Check(ctx context.Context, b *knowledge.Base) error {
 	if err := whole(b); err != nil {
-		return err
-	}
-	if err := i.remote(b); err != nil {
 		return err
 	}
 	var x vector.Index
@@ -207,25 +201,11 @@ func (i *Indexes) served(b *knowledge.Base) error {
 		return err
 	}
 	switch t := typeOf(b); t {
-	case builtIn, api.KnowledgeBaseStorageTypeRds, api.KnowledgeBaseStorageTypeS3Vectors:
+	case builtIn, api.KnowledgeBaseStorageTypeOpensearchServerless, api.KnowledgeBaseStorageTypeRds, api.KnowledgeBaseStorageTypeS3Vectors:
 		return nil
-	case api.KnowledgeBaseStorageTypeOpensearchServerless:
-		return i.remote(b)
 	default:
 		return apierr.New(apierr.Validation, "Outcrop keeps storage configurations of the type %s and shows them, but cannot reach such a store. Knowledge bases can be used here with OPENSEARCH_SERVERLESS, S3_VECTORS, RDS or no storage configuration.", t)
 	}
-}
-
-// remote refuses a collection that is said to be another server's.
-func (i *Indexes) remote(b *knowledge.Base) error {
-	if typeOf(b) != api.KnowledgeBaseStorageTypeOpensearchServerless {
-		return nil
-	}
-	collection := b.Storage.OpensearchServerlessConfiguration.CollectionArn
-	if i.cfg.Endpoints[collection] == "" {
-		return nil
-	}
-	return apierr.New(apierr.Validation, "An OpenSearch endpoint is configured for %s, and Outcrop cannot speak to OpenSearch yet. Without the endpoint its built-in index stands behind the collection.", collection)
 }
 
 // whole refuses a configuration whose type lacks its part.

@@ -176,7 +176,7 @@ func TestRekey(t *testing.T) {
 }
 
 func TestStoresThatAreOnlyKept(t *testing.T) {
-	h := open(t, t.TempDir(), func(c *storage.Config) { c.Endpoints = map[string]string{collection: "https://localhost:9200"} })
+	h := open(t, t.TempDir(), nil)
 	for _, typ := range []api.KnowledgeBaseStorageType{
 		api.KnowledgeBaseStorageTypePinecone, api.KnowledgeBaseStorageTypeRedisEnterpriseCloud, api.KnowledgeBaseStorageTypeMongoDbAtlas,
 		api.KnowledgeBaseStorageTypeOpensearchManagedCluster, api.KnowledgeBaseStorageTypeNeptuneAnalytics,
@@ -193,13 +193,6 @@ func TestStoresThatAreOnlyKept(t *testing.T) {
 		want(t, string(typ), err, apierr.Validation, "Outcrop keeps storage configurations of the type "+string(typ))
 		h.check(h.Rekey(ctx, b))
 		h.check(h.Release(ctx, b))
-	}
-	b := base("KBA", aoss("one"))
-	want(t, "a remote OpenSearch", h.Check(h.acting(b, ""), b), apierr.Validation, "An OpenSearch endpoint is configured")
-	_, err := h.Open(h.acting(b, ""), b)
-	want(t, "a remote OpenSearch", err, apierr.Validation, "An OpenSearch endpoint is configured")
-	if _, ok := h.Capabilities(b); ok {
-		t.Error("a remote OpenSearch can do something")
 	}
 	for _, typ := range []api.KnowledgeBaseStorageType{api.KnowledgeBaseStorageTypeOpensearchServerless, api.KnowledgeBaseStorageTypeRds, api.KnowledgeBaseStorageTypeS3Vectors} {
 		b := base("KBA", &api.StorageConfiguration{Type: typ})
