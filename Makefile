@@ -59,6 +59,7 @@ verify: ## the long runs: make test, fuzzing (FUZZ=1m a target), kills and power
 	$(MAKE) cross
 	OUTCROP_FAULT_STRIDE=1 OUTCROP_CRASH_KILLS=500 OUTCROP_CRASH_CUTS=300 go test -count=1 -timeout 90m ./test/crash
 	OUTCROP_CORPUS=all go test -count=1 -timeout 20m ./test/corpus
+	OUTCROP_REAL_MODEL=1 go test -count=1 -timeout 30m -run Real ./internal/engine/... ./internal/inference ./internal/knowledge/rag
 	GOBIN=$(CURDIR)/$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
 	OUTCROP_S3_SUITE=$(CURDIR)/$(TOOLS)/versitygw OUTCROP_TEST_PYTHON=$(PY) go test -count=1 -timeout 30m ./internal/neighbour/s3
 	./test/fuzz $(FUZZ)
