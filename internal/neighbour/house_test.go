@@ -7,9 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,65 +19,13 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
 	iamface "github.com/outcrop-dev/outcrop/internal/neighbour/iam"
 	"github.com/outcrop-dev/outcrop/internal/neighbour/sts"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
-}
-
-// keys and signatures are what package server puts around sigv4.
-type keys struct{ identity *iam.Identity }
-
-func (k keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
-	c, ok := k.identity.Credential(id)
-	if !ok {
-		return sigv4.Key{}, sigv4.ErrUnknownKey
-	}
-	return sigv4.Key{Secret: c.Secret.Reveal(), Temporary: c.Temporary, TokenSHA256: c.TokenSHA256, Bearer: c.Bearer, Expires: c.Expires, Principal: c.Principal}, nil
-}
-
-type signatures struct{ verifier *sigv4.Verifier }
-
-func (s signatures) Authenticate(r *http.Request, body []byte, _ bool) (gateway.Identity, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body})
-	if err != nil {
-		return gateway.Identity{}, err
-	}
-	return known(&res), nil
-}
-
-func (s signatures) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Unread: true})
-	if err != nil {
-		return gateway.Identity{}, nil, err
-	}
-	return known(&res), res.Body(r.Body), nil
-}
-
-func known(res *sigv4.Result) gateway.Identity {
-	p := res.Principal.(*iam.Principal)
-	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: res.Region, Service: res.Service, Bearer: res.Form.Bearer()}
-}
-
-type permissions struct{ identity *iam.Identity }
-
-func (p permissions) Unrestricted(caller any) bool {
-	return p.identity.Unrestricted(caller.(*iam.Principal))
-}
-
-func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
-	var first error
-	for _, arn := range q.Resources {
-		err := p.identity.Authorize(ctx, q.Caller.(*iam.Principal), q.Action, arn, q.Conditions)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
 }
 
 // house is a gateway with neighbours over identities in memory.
@@ -103,13 +48,13 @@ func open(t testing.TB, change func(*neighbour.Config)) *house {
 	}
 	k, _ := h.identity.AdminKey()
 	h.admin = sigv4.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret.Reveal()}
-	v, err := sigv4.New(sigv4.Config{Keys: keys{h.identity}})
+	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: h.identity}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := neighbour.Config{
 		Faces:         map[string]any{"sts": &sts.Face{Identity: h.identity}, "iam": &iamface.Face{Identity: h.identity}},
-		Authenticator: signatures{v}, Authorizer: permissions{h.identity}, MaxBody: 1 << 20,
+		Authenticator: access.Signatures{Verifier: v}, Authorizer: access.Permissions{Identity: h.identity}, MaxBody: 1 << 20,
 		Observers: []func(*gateway.Observation){func(o *gateway.Observation) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -123,7 +68,7 @@ func open(t testing.TB, change func(*neighbour.Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gateway.New(gateway.Config{Authenticator: signatures{v}, Neighbours: n})
+	g := gateway.New(gateway.Config{Authenticator: access.Signatures{Verifier: v}, Neighbours: n})
 	h.Server = httptest.NewServer(g)
 	t.Cleanup(func() {
 		h.Close()
@@ -209,28 +154,9 @@ func (h *house) query(t testing.TB, c sigv4.Credentials, service, action string,
 	return h.do(t, c, service, http.MethodPost, "/", v.Encode(), map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
 }
 
-// python finds an interpreter with boto3: OUTCROP_TEST_PYTHON, else .venv at the
-// root of the repository. CI has one; elsewhere the tests that need it are left out.
-func python(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("OUTCROP_TEST_PYTHON")
-	if path == "" {
-		path, _ = filepath.Abs("../../.venv/bin/python")
-	}
-	if out, err := exec.CommandContext(t.Context(), path, "-c", "import boto3").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" || os.Getenv("OUTCROP_TEST_PYTHON") != "" {
-			t.Fatalf("no Python with boto3: %v %s", err, out)
-		}
-		t.Skipf("no Python with boto3 (set OUTCROP_TEST_PYTHON, or make .venv): %v", err)
-	}
-	return path
-}
-
 // environment points an unchanged AWS program at the house.
 func (h *house) environment(c sigv4.Credentials) []string {
-	return append(os.Environ(), "AWS_ENDPOINT_URL="+h.URL, "AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey,
-		"AWS_SESSION_TOKEN="+c.SessionToken, "AWS_DEFAULT_REGION=eu-west-3", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null",
-		"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "PYTHONDONTWRITEBYTECODE=1")
+	return outcroptest.Client(h.URL, c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
 }
 
 func asJSON(t *testing.T, text []byte) map[string]any {

@@ -16,6 +16,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
@@ -261,7 +262,7 @@ func TestAFaceOfRestJSON(t *testing.T) {
 
 func TestFacesAreCheckedAtStart(t *testing.T) {
 	for name, faces := range map[string]map[string]any{"no API": {"kms": struct{}{}}, "no Raw": {"s3": struct{}{}}} {
-		if _, err := neighbour.New(neighbour.Config{Authenticator: signatures{}, Faces: faces}); err == nil || !strings.Contains(err.Error(), "BUG") {
+		if _, err := neighbour.New(neighbour.Config{Authenticator: access.Signatures{}, Faces: faces}); err == nil || !strings.Contains(err.Error(), "BUG") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -269,7 +270,7 @@ func TestFacesAreCheckedAtStart(t *testing.T) {
 		t.Error("no authenticator")
 	}
 	for _, bad := range []string{"ftp://x", "http://", "http://h/path", "https://key@h", ":"} {
-		if _, err := neighbour.New(neighbour.Config{Authenticator: signatures{}, Remote: map[string]string{"s3": bad}}); err == nil {
+		if _, err := neighbour.New(neighbour.Config{Authenticator: access.Signatures{}, Remote: map[string]string{"s3": bad}}); err == nil {
 			t.Error(bad)
 		}
 	}

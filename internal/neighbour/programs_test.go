@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 func TestBotoProgramsLiveInTheAccount(t *testing.T) {
-	py := python(t)
+	py := outcroptest.PythonWith(t, "boto3", "awscli")
 	h := open(t, nil)
 	if _, err := os.ReadFile("testdata/account.py"); err != nil { // so that a change runs the test again
 		t.Fatal(err)
@@ -37,7 +39,7 @@ func TestBotoProgramsLiveInTheAccount(t *testing.T) {
 
 // The role set-up of the walk-through, by the CLI.
 func TestTheCommandLineSetsUpARole(t *testing.T) {
-	aws := filepath.Join(filepath.Dir(python(t)), "aws")
+	aws := filepath.Join(filepath.Dir(outcroptest.PythonWith(t, "boto3", "awscli")), "aws")
 	h := open(t, nil)
 	run := func(env []string, args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), aws, args...)

@@ -21,21 +21,13 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 // Every operation of the tables, with all members set, from boto3 to the input
 // struct and from the output struct to boto3. Both sides say what they saw.
 func TestBotoAndTheCodecsAgreeOnEveryOperation(t *testing.T) {
-	py := os.Getenv("OUTCROP_TEST_PYTHON")
-	if py == "" {
-		py, _ = filepath.Abs("../../.venv/bin/python")
-	}
-	if out, err := exec.CommandContext(t.Context(), py, "-c", "import boto3").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no Python with boto3: %v %s", err, out)
-		}
-		t.Skipf("no Python with boto3: %v", err)
-	}
+	py := outcroptest.PythonWith(t, "boto3")
 	if _, err := os.ReadFile("testdata/mirror.py"); err != nil { // so that a change runs the test again
 		t.Fatal(err)
 	}
@@ -84,8 +76,7 @@ func TestBotoAndTheCodecsAgreeOnEveryOperation(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), py, "testdata/mirror.py")
 	cmd.Stdin = strings.NewReader(strings.Join(names, "\n"))
-	cmd.Env = append(os.Environ(), "AWS_DATA_PATH="+data, "AWS_ENDPOINT_URL="+s.URL, "AWS_ACCESS_KEY_ID=AKIAQQQQQQQQQQQQQQQQ", "AWS_SECRET_ACCESS_KEY=x", "AWS_DEFAULT_REGION=us-east-1",
-		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = outcroptest.Client(s.URL, "AKIAQQQQQQQQQQQQQQQQ", "x", "", "AWS_DATA_PATH="+data)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), fmt.Sprintf("%d operations agree", want)) || want < 180 {
 		t.Fatalf("%d operations: %v\n%s", want, err, out)

@@ -18,6 +18,7 @@ import (
 	stsface "github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/object"
 	"github.com/outcrop-dev/outcrop/internal/secret"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 )
 
 // account holds the services of an account that stand beside Bedrock.
@@ -58,7 +59,7 @@ func (s *Server) makeBuckets(ctx context.Context) error {
 	s.account.objects = objects
 	s.closers = append(s.closers, objects.Close)
 	c := s3face.Config{
-		Objects: objects, Rows: s.store, Decider: s.identity, Keys: keys{s.identity}, Now: s.clock.Now,
+		Objects: objects, Rows: s.store, Decider: s.identity, Keys: access.Keys{Identity: s.identity}, Now: s.clock.Now,
 		Reserved: []string{"healthz", "readyz", "metrics", "console"},
 	}
 	if s.cfg.Auth == "off" {

@@ -35,6 +35,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/knowledge/retrieve"
 	"github.com/outcrop-dev/outcrop/internal/metric"
 	"github.com/outcrop-dev/outcrop/internal/quota"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/service"
 	"github.com/outcrop-dev/outcrop/internal/session"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -211,7 +212,7 @@ func (s *Server) makeCatalog(context.Context, *Options) error {
 	c := catalog.Config{
 		Engine: s.engine, Store: s.store, Now: s.clock.Now, Log: s.log, Transition: s.cfg.Transition,
 		Locked: s.cfg.Access == "locked", LifeCycle: s.cfg.Lifecycle,
-		Authorize: permissions{s.identity, s.store}.dependent,
+		Authorize: access.Permissions{Identity: s.identity, Tags: s.store}.Dependent,
 		Lenient:   s.cfg.Lenient, GuideOnly: s.cfg.GuideOnly, Owners: s.modelOwners(),
 	}
 	for _, id := range slices.Sorted(mapKeys(s.cfg.Aliases)) {
@@ -274,7 +275,7 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 		}
 	}
 	base := gateway.Config{
-		Desks: desks, Authenticator: auth, Authorizer: gate{permissions{s.identity, s.store}, s.throughput.Canonical}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
+		Desks: desks, Authenticator: auth, Authorizer: access.Gate{Permissions: access.Permissions{Identity: s.identity, Tags: s.store}, Canonical: s.throughput.Canonical}, ModelResources: s.catalog.ResourceARNs, Logger: s.log, Clock: s.clock.Now,
 		Region: s.cfg.Region, MaxBody: s.cfg.MaxBody,
 		Observers: []func(*gateway.Observation){logRequest(s.log), countRequests(reg)},
 		Pages:     s.pages(reg.Handler()),
@@ -342,20 +343,20 @@ func (s *Server) authenticator() (gateway.Authenticator, error) {
 		k, ok := s.identity.AdminKey()
 		if ok {
 			if c, ok := s.identity.Credential(k.ID); ok {
-				return everybody{c.Principal}, nil
+				return access.Everybody{Admin: c.Principal}, nil
 			}
 		}
 		root, ok := s.identity.Snapshot().Root(s.cfg.Account)
 		if !ok {
 			return nil, fmt.Errorf("account %s is not there", s.cfg.Account)
 		}
-		return everybody{root}, nil
+		return access.Everybody{Admin: root}, nil
 	}
-	v, err := sigv4.New(sigv4.Config{Keys: keys{s.identity}})
+	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: s.identity}})
 	if err != nil {
 		return nil, err
 	}
-	return signatures{v, s.identity.Used}, nil
+	return access.Signatures{Verifier: v, Used: s.identity.Used}, nil
 }
 
 func (s *Server) endpoint(a net.Addr, tls bool) string {

@@ -15,21 +15,14 @@ import (
 	agenttypes "github.com/aws/aws-sdk-go-v2/service/bedrockagent/types"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockagentruntime/types"
+
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 // boto runs a Python program with boto3 against the server.
 func boto(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	py := os.Getenv("OUTCROP_TEST_PYTHON")
-	if py == "" {
-		py, _ = filepath.Abs("../../.venv/bin/python")
-	}
-	if out, err := exec.CommandContext(t.Context(), py, "-c", "import boto3").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no Python with boto3: %v %s", err, out)
-		}
-		t.Skipf("no Python with boto3 (set OUTCROP_TEST_PYTHON, or make .venv): %v", err)
-	}
+	py := outcroptest.PythonWith(t, "boto3")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, py, append([]string{filepath.Join("testdata", program)}, args...)...)

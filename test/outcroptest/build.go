@@ -68,20 +68,3 @@ func Root() (string, error) {
 	}
 	return filepath.Dir(mod), nil
 }
-
-// Python returns the interpreter that has boto3 and the AWS CLI: that of
-// OUTCROP_TEST_PYTHON, or the one that make installs in the repository.
-func Python() (string, error) {
-	py := os.Getenv("OUTCROP_TEST_PYTHON")
-	if py == "" {
-		root, err := Root()
-		if err != nil {
-			return "", err
-		}
-		py = filepath.Join(root, ".venv", "bin", "python")
-	}
-	if _, err := os.Stat(py); err != nil {
-		return "", fmt.Errorf("no Python with boto3: run `make accept`, or name one in OUTCROP_TEST_PYTHON: %w", err)
-	}
-	return py, nil
-}

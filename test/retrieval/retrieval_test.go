@@ -18,6 +18,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/vector"
 	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
 	"github.com/outcrop-dev/outcrop/internal/vector/vectortest"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 // The searching process of the million is this test program again.
@@ -358,12 +359,7 @@ func TestVectorsAreKept(t *testing.T) {
 }
 
 func TestTheScriptsCompile(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip("no python3")
-	} else if err != nil {
-		t.Fatal(err)
-	}
+	python := outcroptest.PythonWith(t, "ast")
 	for name, script := range map[string]string{"raw.py": rawScript, "sqlitevec.py": sqliteVecScript} {
 		cmd := exec.CommandContext(t.Context(), python, "-I", "-c", "import ast, sys; ast.parse(sys.stdin.read())")
 		cmd.Stdin = strings.NewReader(script)

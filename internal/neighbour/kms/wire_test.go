@@ -3,11 +3,8 @@ package kms_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,9 +20,11 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/neighbour/secretsmanager"
 	"github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/secret"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,47 +34,6 @@ type house struct {
 	*httptest.Server
 
 	identity *iam.Identity
-}
-
-type lookup struct{ identity *iam.Identity }
-
-func (k lookup) Lookup(_ context.Context, id string) (sigv4.Key, error) {
-	c, ok := k.identity.Credential(id)
-	if !ok {
-		return sigv4.Key{}, sigv4.ErrUnknownKey
-	}
-	return sigv4.Key{Secret: c.Secret.Reveal(), Temporary: c.Temporary, TokenSHA256: c.TokenSHA256, Bearer: c.Bearer, Expires: c.Expires, Principal: c.Principal}, nil
-}
-
-type signatures struct{ verifier *sigv4.Verifier }
-
-func (s signatures) Authenticate(r *http.Request, body []byte, _ bool) (gateway.Identity, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body})
-	if err != nil {
-		return gateway.Identity{}, err
-	}
-	p := res.Principal.(*iam.Principal)
-	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: res.Region, Service: res.Service}, nil
-}
-
-type permissions struct{ identity *iam.Identity }
-
-func (p permissions) Unrestricted(caller any) bool {
-	return p.identity.Unrestricted(caller.(*iam.Principal))
-}
-
-func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
-	var first error
-	for _, arn := range q.Resources {
-		err := p.identity.Authorize(ctx, q.Caller.(*iam.Principal), q.Action, arn, q.Conditions)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
 }
 
 func open(t *testing.T) *house {
@@ -105,17 +63,17 @@ func open(t *testing.T) *house {
 	check(err)
 	lines, err := logs.New(logs.Config{Store: st, Sealer: sealer, Keys: keys})
 	check(err)
-	v, err := sigv4.New(sigv4.Config{Keys: lookup{h.identity}})
+	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: h.identity}})
 	check(err)
 	n, err := neighbour.New(neighbour.Config{
 		Faces: map[string]any{
 			"kms": &kmsface.Face{Keys: keys}, "secretsmanager": &secretsmanager.Face{Secrets: secrets}, "logs": &logsface.Face{Logs: lines},
 			"sts": &sts.Face{Identity: h.identity},
 		},
-		Authenticator: signatures{v}, Authorizer: permissions{h.identity},
+		Authenticator: access.Signatures{Verifier: v}, Authorizer: access.Permissions{Identity: h.identity},
 	})
 	check(err)
-	g := gateway.New(gateway.Config{Authenticator: signatures{v}, Neighbours: n})
+	g := gateway.New(gateway.Config{Authenticator: access.Signatures{Verifier: v}, Neighbours: n})
 	h.Server = httptest.NewServer(g)
 	t.Cleanup(func() {
 		h.Close()
@@ -131,20 +89,8 @@ func open(t *testing.T) *house {
 // run runs a program with an unchanged boto3 that is pointed at the house.
 func (h *house) run(t *testing.T, k iam.AccessKey, program ...string) {
 	t.Helper()
-	py := os.Getenv("OUTCROP_TEST_PYTHON")
-	if py == "" {
-		py, _ = filepath.Abs("../../../.venv/bin/python")
-	}
-	if out, err := exec.CommandContext(t.Context(), py, "-c", "import boto3").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" || os.Getenv("OUTCROP_TEST_PYTHON") != "" {
-			t.Fatalf("no Python with boto3: %v %s", err, out)
-		}
-		t.Skipf("no Python with boto3 (set OUTCROP_TEST_PYTHON, or make .venv): %v", err)
-	}
-	cmd := exec.CommandContext(t.Context(), py, program...)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+h.URL, "AWS_ACCESS_KEY_ID="+k.ID, "AWS_SECRET_ACCESS_KEY="+k.Secret.Reveal(),
-		"AWS_DEFAULT_REGION=eu-west-3", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
-		"AWS_MAX_ATTEMPTS=1", "PYTHONDONTWRITEBYTECODE=1")
+	cmd := exec.CommandContext(t.Context(), outcroptest.PythonWith(t, "boto3"), program...)
+	cmd.Env = outcroptest.Client(h.URL, k.ID, k.Secret.Reveal(), "")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -12,32 +12,16 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
-// python finds an interpreter that has boto3 and the AWS CLI. In CI a missing one
-// is a failure, elsewhere a skip that says what to install.
-func python(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("OUTCROP_TEST_PYTHON")
-	if path == "" {
-		path, _ = filepath.Abs("../../../.venv/bin/python")
-	}
-	if out, err := exec.CommandContext(t.Context(), path, "-c", "import boto3, awscli").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no Python with boto3 and awscli (set OUTCROP_TEST_PYTHON, or make .venv/ready): %v %s", err, out)
-		}
-		t.Skipf("no Python with boto3 and awscli (set OUTCROP_TEST_PYTHON, or make .venv/ready): %v", err)
-	}
-	return path
-}
-
 func (h *house) environment(dir string) []string {
-	return append(os.Environ(), "AWS_ENDPOINT_URL="+h.url, "AWS_ACCESS_KEY_ID="+h.admin.ID, "AWS_SECRET_ACCESS_KEY="+h.admin.Secret.Reveal(), "AWS_DEFAULT_REGION=us-east-1",
-		"AWS_CONFIG_FILE="+filepath.Join(dir, "config"), "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "PYTHONDONTWRITEBYTECODE=1", "TZ=UTC")
+	return outcroptest.Client(h.url, h.admin.ID, h.admin.Secret.Reveal(), "", "AWS_DEFAULT_REGION=us-east-1", "AWS_CONFIG_FILE="+filepath.Join(dir, "config"), "TZ=UTC")
 }
 
 func TestBoto3(t *testing.T) {
-	py := python(t)
+	py := outcroptest.PythonWith(t, "boto3", "awscli")
 	h := open(t, options{})
 	script, err := os.ReadFile("testdata/boto.py")
 	if err != nil {
@@ -51,7 +35,7 @@ func TestBoto3(t *testing.T) {
 }
 
 func TestTheAWSCLI(t *testing.T) {
-	py := python(t)
+	py := outcroptest.PythonWith(t, "boto3", "awscli")
 	h := open(t, options{})
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte("[default]\ns3 =\n  multipart_threshold = 8MB\n  multipart_chunksize = 5MB\n"), 0o600); err != nil {

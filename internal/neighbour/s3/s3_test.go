@@ -20,6 +20,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
 	"github.com/outcrop-dev/outcrop/internal/object/dir"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
@@ -35,44 +36,6 @@ type house struct {
 	url      string // http://127.0.0.1:PORT
 	seen     chan *gateway.Observation
 	admin    iam.AccessKey
-}
-
-type keys struct{ identity *iam.Identity }
-
-func (k keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
-	c, ok := k.identity.Credential(id)
-	if !ok {
-		return sigv4.Key{}, sigv4.ErrUnknownKey
-	}
-	return sigv4.Key{Secret: c.Secret.Reveal(), Temporary: c.Temporary, TokenSHA256: c.TokenSHA256, Bearer: c.Bearer, Expires: c.Expires, Principal: c.Principal}, nil
-}
-
-// signatures is what the server's authenticator has to be for S3.
-type signatures struct{ verifier *sigv4.Verifier }
-
-func (s signatures) Authenticate(*http.Request, []byte, bool) (gateway.Identity, error) {
-	panic("S3 reads bodies later")
-}
-
-func (s signatures) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Unread: true})
-	if err != nil {
-		return gateway.Identity{}, nil, err
-	}
-	p := res.Principal.(*iam.Principal)
-	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: res.Region, Service: res.Service, Bearer: res.Form.Bearer()}, res.Body(r.Body), nil
-}
-
-// everybody is what it has to be with --auth off.
-type everybody struct{ admin *iam.Principal }
-
-func (e everybody) Authenticate(*http.Request, []byte, bool) (gateway.Identity, error) {
-	panic("S3 reads bodies later")
-}
-
-func (e everybody) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
-	p := e.admin
-	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: "us-east-1"}, r.Body, nil
 }
 
 type options struct {
@@ -104,17 +67,17 @@ func open(t testing.TB, o options) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Objects: objects, Rows: rows, Decider: identity, Keys: keys{identity}, Reserved: []string{"healthz", "console"}}
+	c := Config{Objects: objects, Rows: rows, Decider: identity, Keys: access.Keys{Identity: identity}, Reserved: []string{"healthz", "console"}}
 	var auth gateway.Authenticator
-	verifier, err := sigv4.New(sigv4.Config{Keys: keys{identity}})
+	verifier, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: identity}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth = signatures{verifier}
+	auth = access.Signatures{Verifier: verifier}
 	admin, _ := identity.AdminKey()
 	if o.open {
 		cred, _ := identity.Credential(admin.ID)
-		auth, c.Decider = everybody{cred.Principal}, nil
+		auth, c.Decider = access.Everybody{Admin: cred.Principal}, nil
 	}
 	if o.change != nil {
 		o.change(&c)

@@ -2,7 +2,6 @@ package s3vectors_test
 
 import (
 	"context"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -19,11 +18,13 @@ import (
 	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
 	"github.com/outcrop-dev/outcrop/internal/neighbour/s3vectors"
 	"github.com/outcrop-dev/outcrop/internal/neighbour/sts"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
 	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
 	"github.com/outcrop-dev/outcrop/internal/vectorbucket"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,27 +34,6 @@ type house struct {
 	*httptest.Server
 
 	identity *iam.Identity
-}
-
-type lookup struct{ identity *iam.Identity }
-
-func (k lookup) Lookup(_ context.Context, id string) (sigv4.Key, error) {
-	c, ok := k.identity.Credential(id)
-	if !ok {
-		return sigv4.Key{}, sigv4.ErrUnknownKey
-	}
-	return sigv4.Key{Secret: c.Secret.Reveal(), Temporary: c.Temporary, TokenSHA256: c.TokenSHA256, Bearer: c.Bearer, Expires: c.Expires, Principal: c.Principal}, nil
-}
-
-type signatures struct{ verifier *sigv4.Verifier }
-
-func (s signatures) Authenticate(r *http.Request, body []byte, _ bool) (gateway.Identity, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body})
-	if err != nil {
-		return gateway.Identity{}, err
-	}
-	p := res.Principal.(*iam.Principal)
-	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p, Region: res.Region, Service: res.Service}, nil
 }
 
 func open(t *testing.T) *house {
@@ -83,14 +63,14 @@ func open(t *testing.T) *house {
 	check(err)
 	buckets, err := vectorbucket.New(ctx, vectorbucket.Config{Store: st, Vectors: vectors, Policies: h.identity, Keys: true})
 	check(err)
-	v, err := sigv4.New(sigv4.Config{Keys: lookup{h.identity}})
+	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: h.identity}})
 	check(err)
 	n, err := neighbour.New(neighbour.Config{
 		Faces:         map[string]any{"s3vectors": &s3vectors.Face{Vectors: buckets}, "kms": &kmsface.Face{Keys: keys}, "sts": &sts.Face{Identity: h.identity}},
-		Authenticator: signatures{v},
+		Authenticator: access.Signatures{Verifier: v},
 	})
 	check(err)
-	g := gateway.New(gateway.Config{Authenticator: signatures{v}, Neighbours: n})
+	g := gateway.New(gateway.Config{Authenticator: access.Signatures{Verifier: v}, Neighbours: n})
 	h.Server = httptest.NewServer(g)
 	t.Cleanup(func() {
 		h.Close()
@@ -106,20 +86,8 @@ func open(t *testing.T) *house {
 // run runs a program with an unchanged boto3 that is pointed at the house.
 func (h *house) run(t *testing.T, k iam.AccessKey, program ...string) string {
 	t.Helper()
-	py := os.Getenv("OUTCROP_TEST_PYTHON")
-	if py == "" {
-		py, _ = filepath.Abs("../../../.venv/bin/python")
-	}
-	if out, err := exec.CommandContext(t.Context(), py, "-c", "import boto3").CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" || os.Getenv("OUTCROP_TEST_PYTHON") != "" {
-			t.Fatalf("no Python with boto3: %v %s", err, out)
-		}
-		t.Skipf("no Python with boto3 (set OUTCROP_TEST_PYTHON, or make .venv): %v", err)
-	}
-	cmd := exec.CommandContext(t.Context(), py, program...)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+h.URL, "AWS_ACCESS_KEY_ID="+k.ID, "AWS_SECRET_ACCESS_KEY="+k.Secret.Reveal(),
-		"AWS_DEFAULT_REGION=eu-west-3", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
-		"AWS_MAX_ATTEMPTS=1", "PYTHONDONTWRITEBYTECODE=1")
+	cmd := exec.CommandContext(t.Context(), outcroptest.PythonWith(t, "boto3"), program...)
+	cmd.Env = outcroptest.Client(h.URL, k.ID, k.Secret.Reveal(), "")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,32 +19,14 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/object"
 	"github.com/outcrop-dev/outcrop/internal/object/objecttest"
+	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
-
-// python finds an interpreter that has moto: OUTCROP_TEST_PYTHON, else .venv at the
-// top of the repository. In CI a missing one is a failure, elsewhere a skip that
-// says what to install.
-func python(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("OUTCROP_TEST_PYTHON")
-	if path == "" {
-		path, _ = filepath.Abs("../../../.venv/bin/python")
-	}
-	if out, err := exec.Command(path, "-c", "import moto.server").CombinedOutput(); err != nil {
-		msg := fmt.Sprintf("no Python with moto[server,s3] (set OUTCROP_TEST_PYTHON, or make .venv): %v %s", err, out)
-		if os.Getenv("CI") != "" {
-			t.Fatal(msg)
-		}
-		t.Skip(msg)
-	}
-	return path
-}
 
 // server starts moto's S3 on a free loopback port and ends it with the test.
 func server(t *testing.T) string {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, python(t), "-u", "-c",
+	cmd := exec.CommandContext(ctx, outcroptest.PythonWith(t, "moto.server"), "-u", "-c",
 		`from moto.server import main; main(["-H", "127.0.0.1", "-p", "0"])`)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

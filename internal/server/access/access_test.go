@@ -1,4 +1,4 @@
-package server
+package access_test
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
@@ -49,13 +50,13 @@ func identityServer(t *testing.T) (*iam.Identity, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := sigv4.New(sigv4.Config{Keys: keys{identity}})
+	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: identity}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := gateway.New(gateway.Config{
 		Desks:         []gateway.Desk{{Service: &bedrockruntime.Service, API: echo{}}, {Service: &bedrockagent.Service, API: bedrockagent.Unimplemented{}}},
-		Authenticator: signatures{verifier: v}, Authorizer: permissions{identity: identity},
+		Authenticator: access.Signatures{Verifier: v}, Authorizer: access.Permissions{Identity: identity},
 	})
 	srv := httptest.NewUnstartedServer(h)
 	srv.EnableHTTP2 = true

@@ -1,4 +1,4 @@
-package server
+package access
 
 import (
 	"context"
@@ -15,11 +15,12 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
-// keys lets sigv4 look credentials up in the identities.
-type keys struct{ identity *iam.Identity }
+// Keys lets sigv4 look credentials up in the identities.
+type Keys struct{ Identity *iam.Identity }
 
-func (k keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
-	c, ok := k.identity.Credential(id)
+// Lookup answers the key of an access key id, sigv4.ErrUnknownKey if there is none.
+func (k Keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
+	c, ok := k.Identity.Credential(id)
 	if !ok {
 		return sigv4.Key{}, sigv4.ErrUnknownKey
 	}
@@ -32,16 +33,17 @@ func (k keys) Lookup(_ context.Context, id string) (sigv4.Key, error) {
 // bearerTypes are the values of bedrock:BearerTokenType.
 var bearerTypes = map[sigv4.Form]string{sigv4.FormShortTerm: "SHORT_TERM", sigv4.FormLongTerm: "LONG_TERM"}
 
-// signatures authenticates by signature or bearer key.
-type signatures struct {
-	verifier *sigv4.Verifier
-	used     func(accessKeyID, service, region string) // told of each key that signed; nil: nobody
+// Signatures authenticates by signature or bearer key. It is a
+// gateway.Authenticator. Verifier is required; its keys are Keys.
+type Signatures struct {
+	Verifier *sigv4.Verifier
+	Used     func(accessKeyID, service, region string) // told of each key that signed; nil: nobody
 }
 
 // identity is who a verified signature shows.
-func (s signatures) identity(res *sigv4.Result) gateway.Identity {
-	if s.used != nil && !res.Temporary && !res.Form.Bearer() {
-		s.used(res.AccessKeyID, res.Service, res.Region)
+func (s Signatures) identity(res *sigv4.Result) gateway.Identity {
+	if s.Used != nil && !res.Temporary && !res.Form.Bearer() {
+		s.Used(res.AccessKeyID, res.Service, res.Region)
 	}
 	id := identityOf(res.Principal.(*iam.Principal))
 	id.Region, id.Service, id.BodyHash = res.Region, res.Service, res.Payload
@@ -49,8 +51,10 @@ func (s signatures) identity(res *sigv4.Result) gateway.Identity {
 	return id
 }
 
-func (s signatures) Authenticate(r *http.Request, body []byte, events bool) (gateway.Identity, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Bytes: body, Unread: events})
+// Authenticate answers who signed a request with this body; with events the body is
+// read later, event by event.
+func (s Signatures) Authenticate(r *http.Request, body []byte, events bool) (gateway.Identity, error) {
+	res, err := s.Verifier.Verify(r, sigv4.Payload{Bytes: body, Unread: events})
 	if err != nil {
 		return gateway.Identity{}, err
 	}
@@ -68,20 +72,21 @@ func (s signatures) Authenticate(r *http.Request, body []byte, events bool) (gat
 
 // AuthenticateStream verifies the head of a request whose body is read later;
 // the reader checks hash and chunk signatures on the way.
-func (s signatures) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
-	res, err := s.verifier.Verify(r, sigv4.Payload{Unread: true})
+func (s Signatures) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
+	res, err := s.Verifier.Verify(r, sigv4.Payload{Unread: true})
 	if err != nil {
 		return gateway.Identity{}, nil, err
 	}
 	return s.identity(&res), res.Body(r.Body), nil
 }
 
-// everybody takes every request for the administrator's: --auth off. The Region
+// Everybody takes every request for the administrator's: --auth off. The Region
 // still comes from the signature's scope when there is one.
-type everybody struct{ admin *iam.Principal }
+type Everybody struct{ Admin *iam.Principal }
 
-func (e everybody) Authenticate(r *http.Request, _ []byte, _ bool) (gateway.Identity, error) {
-	id := identityOf(e.admin)
+// Authenticate answers the administrator.
+func (e Everybody) Authenticate(r *http.Request, _ []byte, _ bool) (gateway.Identity, error) {
+	id := identityOf(e.Admin)
 	if s, ok := sigv4.ScopeOf(r); ok {
 		id.Region, id.Service = s.Region, s.Service
 	}
@@ -89,7 +94,7 @@ func (e everybody) Authenticate(r *http.Request, _ []byte, _ bool) (gateway.Iden
 }
 
 // AuthenticateStream takes the body as it comes.
-func (e everybody) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
+func (e Everybody) AuthenticateStream(r *http.Request) (gateway.Identity, io.Reader, error) {
 	id, err := e.Authenticate(r, nil, false)
 	return id, r.Body, err
 }
@@ -98,24 +103,28 @@ func identityOf(p *iam.Principal) gateway.Identity {
 	return gateway.Identity{Account: p.Account, Principal: p.ARN, UserID: p.UserID, Caller: p}
 }
 
-// permissions answers the gateway's questions from the identities.
-type permissions struct {
-	identity *iam.Identity
-	tags     *store.Store // of resources, for aws:ResourceTag; nil knows none
+// Permissions answers the gateway's questions from the identities. It is a
+// gateway.Authorizer. Identity is required.
+type Permissions struct {
+	Identity *iam.Identity
+	Tags     *store.Store // of resources, for aws:ResourceTag; nil knows none
 }
 
-func (p permissions) Unrestricted(caller any) bool {
-	return p.identity.Unrestricted(caller.(*iam.Principal))
+// Unrestricted reports a caller who may do everything, whatever the resource.
+func (p Permissions) Unrestricted(caller any) bool {
+	return p.Identity.Unrestricted(caller.(*iam.Principal))
 }
 
-func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
+// Authorize answers nil, or the refusal of the caller in words for the wire: all
+// resources must be allowed with Every, else one of the names of one thing.
+func (p Permissions) Authorize(ctx context.Context, q *gateway.Permission) error {
 	question := iam.Question{Principal: q.Caller.(*iam.Principal), Action: q.Action}
 	if q.Every || len(q.Resources) == 1 {
 		for _, arn := range q.Resources {
 			if err := p.about(ctx, &question, arn, q.Conditions); err != nil {
 				return err
 			}
-			if err := p.identity.Allow(&question); err != nil {
+			if err := p.Identity.Allow(&question); err != nil {
 				return err
 			}
 		}
@@ -129,12 +138,12 @@ func (p permissions) Authorize(ctx context.Context, q *gateway.Permission) error
 			return err
 		}
 	}
-	return p.identity.AllowOne(questions)
+	return p.Identity.AllowOne(questions)
 }
 
 // about makes the question one about a resource. Where an action has no resource type
 // Bedrock's refusals name none, those of other services a star.
-func (p permissions) about(ctx context.Context, q *iam.Question, arn string, conditions map[string][]string) (err error) {
+func (p Permissions) about(ctx context.Context, q *iam.Question, arn string, conditions map[string][]string) (err error) {
 	if q.Resource = arn; arn == "*" && strings.HasPrefix(q.Action, "bedrock:") {
 		q.Resource = ""
 	}
@@ -142,31 +151,32 @@ func (p permissions) about(ctx context.Context, q *iam.Question, arn string, con
 	return err
 }
 
-// gate is permissions for the wire, where requests name resources as they like: a
+// Gate is Permissions for the wire, where requests name resources as they like: a
 // policy speaks of ARNs with IDs, and a name must not lead around it.
-type gate struct {
-	permissions
+type Gate struct {
+	Permissions
 
-	canonical func(ctx context.Context, arn string) string
+	// Canonical answers the ARN that a resource truly has.
+	Canonical func(ctx context.Context, arn string) string
 }
 
 // Authorize asks about the ARNs that the named resources truly have.
-func (g gate) Authorize(ctx context.Context, q *gateway.Permission) error {
+func (g Gate) Authorize(ctx context.Context, q *gateway.Permission) error {
 	for i, arn := range q.Resources {
 		if strings.HasPrefix(arn, "arn:") {
-			q.Resources[i] = g.canonical(ctx, arn)
+			q.Resources[i] = g.Canonical(ctx, arn)
 		}
 	}
-	return g.permissions.Authorize(ctx, q)
+	return g.Permissions.Authorize(ctx, q)
 }
 
 // resourceTags adds the tags of a resource to the condition keys.
-func (p permissions) resourceTags(ctx context.Context, arn string, keys map[string][]string) (map[string][]string, error) {
-	if p.tags == nil || !strings.HasPrefix(arn, "arn:") {
+func (p Permissions) resourceTags(ctx context.Context, arn string, keys map[string][]string) (map[string][]string, error) {
+	if p.Tags == nil || !strings.HasPrefix(arn, "arn:") {
 		return keys, nil
 	}
 	var tags []store.Tag
-	err := p.tags.View(ctx, func(tx *store.Tx) (err error) {
+	err := p.Tags.View(ctx, func(tx *store.Tx) (err error) {
 		tags, err = tx.Tags(arn)
 		return err
 	})
@@ -183,11 +193,11 @@ func (p permissions) resourceTags(ctx context.Context, arn string, keys map[stri
 	return out, nil
 }
 
-// dependent answers what a room asks besides the operation's own permission.
-func (p permissions) dependent(ctx context.Context, action, resource string, conditions map[string][]string) error {
+// Dependent answers what a room asks besides the operation's own permission.
+func (p Permissions) Dependent(ctx context.Context, action, resource string, conditions map[string][]string) error {
 	caller, ok := call.From(ctx).Caller.(*iam.Principal)
 	if !ok {
 		return nil // not a request: the house itself
 	}
-	return p.identity.Authorize(ctx, caller, action, resource, conditions)
+	return p.Identity.Authorize(ctx, caller, action, resource, conditions)
 }

@@ -1,4 +1,4 @@
-package server
+package access_test
 
 import (
 	"io"
@@ -10,6 +10,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
@@ -21,13 +22,13 @@ func TestExpiredSessionsAndUsesOfKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := sigv4.New(sigv4.Config{Keys: keys{identity}})
+	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: identity}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(gateway.New(gateway.Config{
 		Desks:         []gateway.Desk{{Service: &bedrock.Service, API: bedrock.Unimplemented{}}},
-		Authenticator: signatures{v, identity.Used}, Authorizer: permissions{identity: identity},
+		Authenticator: access.Signatures{Verifier: v, Used: identity.Used}, Authorizer: access.Permissions{Identity: identity},
 	}))
 	t.Cleanup(srv.Close)
 	admin, _ := identity.AdminKey()
