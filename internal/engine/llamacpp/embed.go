@@ -26,6 +26,9 @@ type frame struct {
 
 // frameOf learns the marks by comparing one text with and without them.
 func (i *instance) frameOf(ctx context.Context) (frame, error) {
+	if f := i.frame.Load(); f != nil {
+		return *f, nil
+	}
 	bare, err := i.ids(ctx, "a", false)
 	if err != nil {
 		return frame{}, err
@@ -36,7 +39,9 @@ func (i *instance) frameOf(ctx context.Context) (frame, error) {
 	}
 	for at := 0; at+len(bare) <= len(full); at++ {
 		if slices.Equal(full[at:at+len(bare)], bare) {
-			return frame{full[:at], full[at+len(bare):]}, nil
+			f := frame{full[:at], full[at+len(bare):]}
+			i.frame.Store(&f)
+			return f, nil
 		}
 	}
 	return frame{}, &engine.Error{Kind: engine.BadOutput, Message: "the engine's tokenizer contradicts itself"}
@@ -85,18 +90,8 @@ func (e *Engine) Embed(ctx context.Context, req *engine.EmbedRequest) (*engine.E
 	if err != nil {
 		return nil, err
 	}
-	var all []*window
-	for i, text := range req.Inputs {
-		bare, err := inst.ids(ctx, text, false)
-		if err != nil {
-			return nil, err
-		}
-		res.Tokens[i] = len(bare) + len(f.before) + len(f.after)
-		for _, w := range split(bare, f, inst.context) {
-			all = append(all, &window{input: i, tokens: w})
-		}
-	}
-	if err := e.embedAll(ctx, inst, req.Account, all); err != nil {
+	all, err := e.embedAll(ctx, inst, req, f, res.Tokens)
+	if err != nil {
 		return nil, err
 	}
 	for i := range req.Inputs {
@@ -109,35 +104,58 @@ func (e *Engine) Embed(ctx context.Context, req *engine.EmbedRequest) (*engine.E
 	return res, nil
 }
 
-// embedAll sends the windows in batches, two at a time.
-func (e *Engine) embedAll(ctx context.Context, inst *instance, account string, all []*window) error {
+// embedAll cuts the inputs into windows and sends them in batches, two at a time. A
+// batch is sent as soon as it is full, so that the next one is tokenized while the
+// child computes: a call to the tokenizer takes longest when the processors are busy.
+func (e *Engine) embedAll(ctx context.Context, inst *instance, req *engine.EmbedRequest, f frame, counts []int) ([]*window, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	lanes := make(chan struct{}, 2)
 	var first error
 	var once sync.Once
-	for len(all) > 0 && ctx.Err() == nil {
-		n, tokens := 0, 0
-		for n < len(all) && n < batchInputs && (n == 0 || tokens+len(all[n].tokens) <= batchTokens) {
-			tokens += len(all[n].tokens)
-			n++
+	fail := func(err error) { once.Do(func() { first = err; cancel(err) }) }
+	var all, batch []*window
+	tokens := 0
+	send := func() {
+		full := batch
+		batch, tokens = nil, 0
+		select {
+		case lanes <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
-		batch := all[:n]
-		all = all[n:]
-		lanes <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-lanes }()
-			if err := e.embedBatch(ctx, inst, account, batch); err != nil {
-				once.Do(func() { first = err; cancel(err) })
+			if err := e.embedBatch(ctx, inst, req.Account, full); err != nil {
+				fail(err)
 			}
 		})
 	}
+	for i, text := range req.Inputs {
+		bare, err := inst.ids(ctx, text, false)
+		if err != nil {
+			fail(err)
+			break
+		}
+		counts[i] = len(bare) + len(f.before) + len(f.after)
+		for _, w := range split(bare, f, inst.context) {
+			if len(batch) == batchInputs || len(batch) > 0 && tokens+len(w) > batchTokens {
+				send()
+			}
+			batch = append(batch, &window{input: i, tokens: w})
+			all = append(all, batch[len(batch)-1])
+			tokens += len(w)
+		}
+	}
+	if len(batch) > 0 {
+		send()
+	}
 	wg.Wait()
 	if first != nil {
-		return first
+		return nil, first
 	}
-	return ctx.Err()
+	return all, ctx.Err()
 }
 
 func (e *Engine) embedBatch(ctx context.Context, inst *instance, account string, batch []*window) error {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,6 +46,37 @@ func TestTheEngineKeepsTheContract(t *testing.T) {
 				return enginetest.Subject{Engine: e, Prompt: "Tell me a story.", Exact: true, Tools: true, Tokenizes: true, Embeds: true, Reranks: true, Endless: true}
 			})
 		})
+	}
+}
+
+// Batches are sent while others are made: every text still gets the vector that it has
+// alone, also where it is cut into windows that fall into several batches.
+func TestManyTextsKeepTheirVectors(t *testing.T) {
+	e := fakeEngine(t, nil, "storyteller")
+	var texts []string
+	for i := range 120 {
+		texts = append(texts, strings.Repeat(fmt.Sprintf("word%d thing%d ", i, i*i%17), 1+i*i%700))
+	}
+	all, err := e.Embed(t.Context(), &engine.EmbedRequest{Inputs: texts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range texts {
+		one, err := e.Embed(t.Context(), &engine.EmbedRequest{Inputs: texts[i : i+1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all.Tokens[i] != one.Tokens[0] || !slices.Equal(all.Vectors[i], one.Vectors[0]) {
+			t.Fatalf("text %d of %d tokens has another vector among others than alone (%d tokens)", i, all.Tokens[i], one.Tokens[0])
+		}
+	}
+	if most := slices.Max(all.Tokens); most < 1000 { // windows of 64
+		t.Errorf("the longest text has %d tokens: the test shows little", most)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Embed(gone, &engine.EmbedRequest{Inputs: texts}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 

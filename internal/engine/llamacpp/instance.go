@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/engine"
@@ -32,6 +33,8 @@ type instance struct {
 	adapters []string      // ids, by their number in the child
 	epoch    int           // of the unit's adapters
 	grace    time.Duration // how long a broken connection waits for an obituary
+
+	frame atomic.Pointer[frame] // the marks of the model, once they are learned
 
 	// Guarded by the loader's mutex.
 	users    int
