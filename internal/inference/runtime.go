@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
@@ -38,6 +39,8 @@ type Runtime struct {
 	newID     func(int) string
 	openAfter time.Duration
 	log       *slog.Logger
+
+	untokenized sync.Map // local models for which the engine has no tokenizer
 }
 
 // New returns a Runtime. It starts nothing.

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/engine"
 )
 
@@ -24,7 +23,8 @@ const (
 // TokenEnds answers for each text the bytes at which its tokens end by the tokenizer
 // of m: ascending, none beyond the text, always at the end of a letter. Marks that the
 // model puts around a text are not among them. Where the engine has no tokenizer the
-// ends are estimated, rather too many than too few, and the log says so.
+// ends are estimated, rather too many than too few; the log says so once, and the engine
+// is not asked again.
 func (rt *Runtime) TokenEnds(ctx context.Context, m EmbeddingModel, texts []string) ([][]int, error) {
 	t, info, err := rt.weights(ctx, &m)
 	if err != nil {
@@ -51,18 +51,26 @@ func (rt *Runtime) TokenEnds(ctx context.Context, m EmbeddingModel, texts []stri
 		p.ends = tokenEnds(s, tokens)
 		return nil
 	}
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(lanes)
-	for i := range parts {
-		group.Go(func() error { return work(inner, &parts[i]) })
-	}
-	if err := group.Wait(); err != nil {
-		e, ok := errors.AsType[*engine.Error](err)
-		if !ok || e.Kind != engine.Unsupported {
-			return nil, fault(err, plain, t, nil)
+	_, guess := rt.untokenized.Load(info.Name)
+	if !guess {
+		group, inner := errgroup.WithContext(ctx)
+		group.SetLimit(lanes)
+		for i := range parts {
+			group.Go(func() error { return work(inner, &parts[i]) })
 		}
-		rt.log.WarnContext(ctx, "the engine has no tokenizer for the embedding model: tokens are estimated", "model", m.ID, "local", info.Name,
-			"account", call.From(ctx).Account, "texts", len(texts), "err", err)
+		if err := group.Wait(); err != nil {
+			e, ok := errors.AsType[*engine.Error](err)
+			if !ok || e.Kind != engine.Unsupported {
+				return nil, fault(err, plain, t, nil)
+			}
+			guess = true
+			if _, known := rt.untokenized.LoadOrStore(info.Name, true); !known {
+				rt.log.WarnContext(ctx, "the engine has no tokenizer for the embedding model: tokens are estimated until the server starts again",
+					"model", m.ID, "local", info.Name, "err", err)
+			}
+		}
+	}
+	if guess {
 		for i := range parts {
 			p := &parts[i]
 			p.ends = guessEnds(texts[p.text][p.from:p.to])
