@@ -92,7 +92,7 @@ func (s *Server) makeLibrary(models *inference.Runtime) error {
 	})
 	l.ingest = ingest.New(ingest.Config{
 		Knowledge: l.bases, Store: s.store, Files: s.account.files, Parser: l.parser, Functions: baseFunctions{s},
-		Region: s.bucketRegion, Now: s.clock.Now, Log: s.log,
+		Region: s.bucketRegion, Now: s.clock.Now, Log: s.log, At: failpoints(),
 	})
 	l.search = retrieve.New(retrieve.Config{Bases: l.bases, Roles: roles, Log: s.log})
 	l.answers, err = rag.New(rag.Config{

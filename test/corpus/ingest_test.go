@@ -107,7 +107,7 @@ func TestTheCorpusIsIngested(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	cfg := aws.Config{
-		Region: s.Getenv("AWS_REGION"), BaseEndpoint: aws.String(s.Endpoint), RetryMaxAttempts: 1, HTTPClient: client,
+		Region: s.Getenv("AWS_REGION"), BaseEndpoint: aws.String(s.Endpoint), HTTPClient: client,
 		Credentials: credentials.NewStaticCredentialsProvider(s.Getenv("AWS_ACCESS_KEY_ID"), s.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
 	}
 	l, agents := library.New(cfg), bedrockagent.NewFromConfig(cfg)

@@ -10,5 +10,8 @@
 // The power-cut rig must also find losses when sync is off: a check that cannot
 // fail proves nothing.
 //
+// Ingestion is killed in the program itself, built with the tag failpoints: at every
+// named point of a sync, and at moments between two calls of the embedding model.
+//
 // For tests only; the writer and the checker are this test binary under other roles.
 package crash

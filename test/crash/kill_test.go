@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/failpoint"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -50,7 +51,7 @@ func spawn(t *testing.T, role string, env ...string) (cmd *exec.Cmd, out io.Read
 // a random time from its first acknowledged write on.
 func killed(t *testing.T, dir string, seed int, m *model, rng *rand.Rand, point string, env ...string) {
 	t.Helper()
-	env = append(env, envDir+"="+dir, fmt.Sprintf("%s=%d", envSeed, seed), envFailpoint+"="+point)
+	env = append(env, envDir+"="+dir, fmt.Sprintf("%s=%d", envSeed, seed), failpoint.Variable+"="+point)
 	cmd, out, errs := spawn(t, "writer", env...)
 	limit := 10 * time.Second // a failpoint that never comes
 	if point == "" {

@@ -11,11 +11,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 
+	"github.com/outcrop-dev/outcrop/internal/failpoint"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/test/outcroptest"
 	"go.uber.org/goleak"
@@ -23,12 +21,11 @@ import (
 
 // Environment by which this binary is another process of a test.
 const (
-	envRole      = "OUTCROP_CRASH_ROLE"
-	envDir       = "OUTCROP_CRASH_DIR"
-	envSeed      = "OUTCROP_CRASH_SEED"
-	envNoSync    = "OUTCROP_CRASH_NOSYNC"
-	envModel     = "OUTCROP_CRASH_MODEL"
-	envFailpoint = "OUTCROP_FAILPOINT" // name:n, SIGKILL at the n-th time
+	envRole   = "OUTCROP_CRASH_ROLE"
+	envDir    = "OUTCROP_CRASH_DIR"
+	envSeed   = "OUTCROP_CRASH_SEED"
+	envNoSync = "OUTCROP_CRASH_NOSYNC"
+	envModel  = "OUTCROP_CRASH_MODEL"
 )
 
 func TestMain(m *testing.M) {
@@ -46,29 +43,9 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// failpoint answers the hook of the failpoint in the environment.
-func failpoint() func(string) error {
-	name, at, ok := strings.Cut(os.Getenv(envFailpoint), ":")
-	n, err := strconv.ParseInt(at, 10, 64)
-	if !ok || err != nil {
-		return func(string) error { return nil }
-	}
-	var seen atomic.Int64
-	return func(point string) error {
-		if point == name && seen.Add(1) == n {
-			// A real kill: no deferred function, no flush, no exit handler.
-			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
-				return err
-			}
-			select {} // the signal is on its way
-		}
-		return nil
-	}
-}
-
 // writer does operations until it is killed.
 func writer(ctx context.Context) error {
-	hook := failpoint()
+	hook := failpoint.FromEnvironment()
 	s, err := open(ctx, os.Getenv(envDir), os.Getenv(envNoSync) != "", hook)
 	if err != nil {
 		return err

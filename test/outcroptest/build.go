@@ -23,6 +23,14 @@ var build = sync.OnceValues(func() (string, error) {
 		}
 		return bin, nil
 	}
+	return compile("")
+})
+
+// buildMortal makes the program that dies at failpoints.
+var buildMortal = sync.OnceValues(func() (string, error) { return compile("failpoints") })
+
+// compile makes the program with a build tag in a folder that Clean removes.
+func compile(tag string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -36,27 +44,35 @@ var build = sync.OnceValues(func() (string, error) {
 		name += ".exe"
 	}
 	bin := filepath.Join(dir, name)
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/outcrop")
+	cmd := exec.Command("go", "build", "-tags", tag, "-o", bin, "./cmd/outcrop")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.Join(fmt.Errorf("build outcrop: %w\n%s", err, out), os.RemoveAll(dir))
 	}
-	built = dir
+	built.Lock()
+	defer built.Unlock()
+	built.dirs = append(built.dirs, dir)
 	return bin, nil
-})
+}
 
-// built is the folder that Clean removes.
-var built string
+// built are the folders that Clean removes.
+var built struct {
+	sync.Mutex
+	dirs []string
+}
 
 // Binary returns the path of the program under test.
 func Binary() (string, error) { return build() }
 
-// Clean removes what Binary built. A TestMain calls it after its tests.
+// Clean removes what was built. A TestMain calls it after its tests.
 func Clean() {
-	if built != "" {
-		_ = os.RemoveAll(built) // a temporary folder: the system clears it otherwise
+	built.Lock()
+	defer built.Unlock()
+	for _, dir := range built.dirs {
+		_ = os.RemoveAll(dir) // a temporary folder: the system clears it otherwise
 	}
+	built.dirs = nil
 }
 
 // Root returns the folder of the repository.

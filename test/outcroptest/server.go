@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/failpoint"
 )
 
 // Server is a running outcrop.
@@ -61,6 +63,20 @@ func Launch(dir string, args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return launch(bin, dir, nil, args)
+}
+
+// LaunchMortal is Launch of a program that kills itself at a failpoint, NAME:N of
+// package failpoint; with "" it lives.
+func LaunchMortal(dir, point string, args ...string) (*Server, error) {
+	bin, err := buildMortal()
+	if err != nil {
+		return nil, err
+	}
+	return launch(bin, dir, []string{failpoint.Variable + "=" + point}, args)
+}
+
+func launch(bin, dir string, env, args []string) (*Server, error) {
 	s := &Server{Data: filepath.Join(dir, "data"), exited: make(chan struct{})}
 	full := []string{"serve"}
 	for _, d := range [][2]string{{"--listen", "127.0.0.1:0"}, {"--data", s.Data}, {"--engine", "script"}} {
@@ -71,7 +87,7 @@ func Launch(dir string, args ...string) (*Server, error) {
 		}
 	}
 	s.cmd = exec.Command(bin, append(full, args...)...)
-	s.cmd.Env = withoutSettings(os.Environ())
+	s.cmd.Env = append(withoutSettings(os.Environ()), env...)
 	s.cmd.Stderr = &s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -216,6 +232,17 @@ func (s *Server) Stop() int {
 		s.Kill()
 	}
 	return s.code
+}
+
+// Died waits for the server to end by itself. It answers false when it lives on, or
+// ended in another way than by a kill.
+func (s *Server) Died(limit time.Duration) bool {
+	select {
+	case <-s.exited:
+		return s.code == -1 // os.ProcessState: by a signal
+	case <-time.After(limit):
+		return false
+	}
 }
 
 // Kill ends the server without notice.
