@@ -264,7 +264,7 @@ func (x *index) publish(s state, m *memory, change func() error) error {
 // garbage is how many bytes a load leaves behind before it has them collected: the
 // vectors have no pointers, so a collection is cheap, and without it the heap would
 // grow to twice its size on the way.
-const garbage = 256 << 20
+const garbage = 96 << 20
 
 // segments reads and opens the segments above an id, in order. With reuse, what f
 // gets is valid only until it returns.
