@@ -224,15 +224,7 @@ func runDoctor(ctx context.Context, e *env, args []string) error {
 
 // checkOperations says how much of Bedrock is built.
 func checkOperations() install.Finding {
-	built, all := 0, 0
-	for _, s := range server.Operations() {
-		for _, o := range s.Operations {
-			all++
-			if o.Built {
-				built++
-			}
-		}
-	}
+	built, all := server.BuiltOperations()
 	return install.Finding{Check: "operations", Level: install.OK, Detail: fmt.Sprintf("%d of %d are built, the others answer 501 (outcrop operations lists them)", built, all)}
 }
 

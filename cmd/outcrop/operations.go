@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/outcrop-dev/outcrop/internal/server"
+	"github.com/outcrop-dev/outcrop/internal/service"
 )
 
 func operations(_ context.Context, e *env, args []string) error {
@@ -20,17 +21,13 @@ func operations(_ context.Context, e *env, args []string) error {
 	for _, s := range server.Operations() {
 		built := 0
 		for _, o := range s.Operations {
-			if o.Built {
+			if o.State == service.Built {
 				built++
 			}
 		}
 		fmt.Fprintf(e.stdout, "%s: %d of %d built\n", s.Service, built, len(s.Operations))
 		for _, o := range s.Operations {
-			state := "501"
-			if o.Built {
-				state = "built"
-			}
-			fmt.Fprintf(e.stdout, "  %-6s %s\n", state, o.Name)
+			fmt.Fprintf(e.stdout, "  %-7s %s\n", o.State, o.Name)
 		}
 	}
 	return nil

@@ -13,10 +13,10 @@ type ServiceState struct {
 	Operations []OperationState
 }
 
-// OperationState says whether an operation is built; the others answer 501.
+// OperationState says how much of an operation there is.
 type OperationState struct {
 	Name  string
-	Built bool
+	State service.State
 }
 
 // Operations lists all operations of the four services, from the types of the
@@ -27,11 +27,24 @@ func Operations() []ServiceState {
 		s := ServiceState{Service: m.Service.Name}
 		for i := range m.Service.Operations {
 			name := m.Service.Operations[i].Name
-			s.Operations = append(s.Operations, OperationState{name, service.Built(m.Desk, name)})
+			s.Operations = append(s.Operations, OperationState{name, service.StateOf(m.Desk, name)})
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// BuiltOperations counts the operations that are built, and all.
+func BuiltOperations() (built, all int) {
+	for _, s := range Operations() {
+		for _, o := range s.Operations {
+			all++
+			if o.State == service.Built {
+				built++
+			}
+		}
+	}
+	return built, all
 }
 
 // OperationsMarkdown is the table of the README.
@@ -40,18 +53,18 @@ func OperationsMarkdown() string {
 	b.WriteString("| service | built | works | answers 501 |\n|---|---|---|---|\n")
 	total, built := 0, 0
 	for _, s := range Operations() {
-		var yes, no []string
+		by := map[service.State][]string{}
 		for _, o := range s.Operations {
-			if o.Built {
-				yes = append(yes, o.Name)
-			} else {
-				no = append(no, o.Name)
-			}
+			by[o.State] = append(by[o.State], o.Name)
 		}
+		yes, no := by[service.Built], by[service.Unbuilt]
 		total, built = total+len(s.Operations), built+len(yes)
 		rest := fmt.Sprintf("<details><summary>%d operations</summary>%s</details>", len(no), strings.Join(no, ", "))
 		if len(no) == 0 {
 			rest = "none"
+		}
+		if never := by[service.Refused]; len(never) > 0 {
+			rest += "; always refused, with the reason: " + strings.Join(never, ", ")
 		}
 		works := strings.Join(yes, ", ")
 		if works == "" {

@@ -266,7 +266,8 @@ func (s *Server) makeGateway(ctx context.Context, _ *Options) error {
 			AgentTags: tag.NewAgent(tag.Config{Store: s.store, Owners: append(agentOwners(agents), baseOwners(s.library.bases)...)}),
 		}},
 		{Service: service.Models[3].Service, API: &service.BedrockAgentRuntime{
-			Runtime: turns, Retrieval: &retrieve.Operations{Room: s.library.search}, Answers: s.library.answers, Memories: s.memories, Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
+			Runtime: turns, Memories: s.memories, Retrieval: &retrieve.Operations{Room: s.library.search}, Refusals: &retrieve.Refusals{Room: s.library.search},
+			Answers: s.library.answers, Sessions: kept, SessionTags: tag.NewSession(tag.Config{Store: s.store, Owners: sessionOwners(kept)}),
 		}},
 	}
 	for _, d := range desks {

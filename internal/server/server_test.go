@@ -278,21 +278,24 @@ func TestAPortForEachService(t *testing.T) {
 }
 
 func TestNoDeskLacksARoom(t *testing.T) {
-	built := 0
-	for _, s := range Operations() {
-		for _, o := range s.Operations {
-			if o.Built {
-				built++
-			}
-		}
-	}
-	if built < 17 {
+	if built, _ := BuiltOperations(); built < 97 {
 		t.Errorf("only %d operations are built", built)
 	}
 	if service.Missing(&service.BedrockRuntime{}) != "Runtime" {
 		t.Error("a nil room is not noticed")
 	}
-	if service.Built((*service.BedrockAgent)(nil), "NoSuchOperation") || !service.Built((*service.BedrockRuntime)(nil), "Converse") {
-		t.Error("Built does not tell")
+	for _, c := range []struct {
+		desk      any
+		operation string
+		want      service.State
+	}{
+		{(*service.BedrockRuntime)(nil), "Converse", service.Built},
+		{(*service.BedrockAgentRuntime)(nil), "GenerateQuery", service.Refused},
+		{(*service.BedrockAgentRuntime)(nil), "InvokeFlow", service.Unbuilt},
+		{(*service.BedrockAgent)(nil), "NoSuchOperation", service.Unbuilt},
+	} {
+		if got := service.StateOf(c.desk, c.operation); got != c.want {
+			t.Errorf("%s is %s, want %s", c.operation, got, c.want)
+		}
 	}
 }

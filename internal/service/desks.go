@@ -58,6 +58,7 @@ type BedrockAgentRuntime struct {
 	*agent.Memories
 	*Retrieval
 	*Answers
+	*Refusals `built:"no"`
 	*session.Sessions
 	*tag.SessionTags
 	unbuiltBedrockAgentRuntime
@@ -71,6 +72,8 @@ type (
 	Retrieval = retrieve.Operations
 	// Answers is what package rag answers.
 	Answers = rag.Operations
+	// Refusals is what package retrieve can only refuse.
+	Refusals = retrieve.Refusals
 )
 
 // What no room answers is answered one level deeper.
@@ -102,9 +105,19 @@ var Models = []struct {
 	{&bedrockagentruntime.Service, (*BedrockAgentRuntime)(nil)},
 }
 
-// Built reports whether a room answers the operation: whether a struct embedded
-// in the desk, other than the unbuilt rest, has the method.
-func Built(desk any, operation string) bool {
+// State is how much of an operation there is.
+type State string
+
+// The states.
+const (
+	Built   State = "built"   // a room answers it
+	Refused State = "refused" // always with a modelled exception: what it works on cannot be made here
+	Unbuilt State = "501"
+)
+
+// StateOf says what becomes of an operation: which struct that is embedded in the desk
+// has the method. One with the tag built:"no" holds what is only refused.
+func StateOf(desk any, operation string) State {
 	t := reflect.TypeOf(desk).Elem()
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -112,10 +125,13 @@ func Built(desk any, operation string) bool {
 			continue // unbuilt…
 		}
 		if _, ok := f.Type.MethodByName(operation); ok {
-			return true
+			if f.Tag.Get("built") == "no" {
+				return Refused
+			}
+			return Built
 		}
 	}
-	return false
+	return Unbuilt
 }
 
 // Missing returns the name of a room that desk embeds as a nil pointer, ""

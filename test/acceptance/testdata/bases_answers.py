@@ -62,6 +62,15 @@ refused("ValidationException", "", run.retrieve_and_generate, input={"text": "x"
 refused("ResourceNotFoundException", "", run.retrieve_and_generate, input={"text": "x"}, retrieveAndGenerateConfiguration={"type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": {"knowledgeBaseId": "NOSUCHBASE", "modelArn": CLAUDE}})
 refused("ValidationException", "", run.retrieve_and_generate, input={"text": "x"}, retrieveAndGenerateConfiguration={"type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": {"knowledgeBaseId": KB, "modelArn": TITAN}})
 
+# SQL and Kendra knowledge bases cannot be made, so no query can be generated
+for kind, c in (("SQL", "sqlKnowledgeBaseConfiguration"), ("KENDRA", "kendraKnowledgeBaseConfiguration")):
+    part = {"kendraIndexArn": "arn:aws:kendra:us-east-1:123456789012:index/12345678-1234-1234-1234-123456789012"} if kind == "KENDRA" else {"type": "REDSHIFT"}
+    refused("ValidationException", "not supported by Outcrop", build.create_knowledge_base, name="tables", roleArn=ROLE, knowledgeBaseConfiguration={"type": kind, c: part})
+tosql = lambda id: dict(queryGenerationInput={"type": "TEXT", "text": "How many towers?"}, transformationConfiguration={"mode": "TEXT_TO_SQL", "textToSqlConfiguration": {
+    "type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": {"knowledgeBaseArn": f"arn:aws:bedrock:us-east-1:123456789012:knowledge-base/{id}"}}})
+refused("ValidationException", "type SQL only", run.generate_query, **tosql(KB))
+refused("ResourceNotFoundException", "", run.generate_query, **tosql("NOSUCHBASE"))
+
 # a question of two parts is searched in two
 out = ask("How tall is the Karst tower and who built the Marl bridge?", orchestrationConfiguration={"queryTransformationConfiguration": {"type": "QUERY_DECOMPOSITION"}})
 behind = [{uri(r) for r in c["retrievedReferences"]} for c in out["citations"]]
