@@ -97,6 +97,9 @@ type Passage struct {
 	Start      int    `json:"start"` // bytes of the document's text
 	End        int    `json:"end"`
 	Tokens     int    `json:"tokens,omitempty"`
+	// Embedded stands for the text that was embedded, which attributes may precede: a
+	// chunk with the same one has the same vector. "" where none was.
+	Embedded string `json:"embedded,omitempty"`
 }
 
 // Encode is the passage as Chunk.Source.

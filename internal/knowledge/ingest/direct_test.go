@@ -425,6 +425,82 @@ func TestCustomTransformation(t *testing.T) {
 	}
 }
 
+func TestParentsOutliveATransformation(t *testing.T) {
+	hierarchical := func(w *world) {
+		w.source.Ingestion.ChunkingConfiguration = &bedrockagent.ChunkingConfiguration{ChunkingStrategy: bedrockagent.ChunkingStrategyHierarchical,
+			HierarchicalChunkingConfiguration: &bedrockagent.HierarchicalChunkingConfiguration{OverlapTokens: 2, LevelConfigurations: []bedrockagent.HierarchicalChunkingLevelConfiguration{{MaxTokens: 40}, {MaxTokens: 10}}}}
+	}
+	halves := func(c chunk.Content, keep bool) []chunk.Content {
+		words := strings.Fields(c.Body)
+		out := []chunk.Content{c, c}
+		out[0].Body, out[1].Body = strings.Join(words[:len(words)/2], " "), strings.Join(words[len(words)/2:], " ")
+		if !keep {
+			out[0].Metadata, out[1].Metadata = nil, nil
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name    string
+		change  func(i int, c chunk.Content) []chunk.Content
+		parents bool // of each child
+		whole   bool // as they were
+	}{
+		{"left as they are", func(_ int, c chunk.Content) []chunk.Content { return []chunk.Content{c} }, true, true},
+		{"left without metadata", func(_ int, c chunk.Content) []chunk.Content { c.Metadata = nil; return []chunk.Content{c} }, true, true},
+		{"halved", func(_ int, c chunk.Content) []chunk.Content { return halves(c, true) }, true, false},
+		{"halved without metadata", func(_ int, c chunk.Content) []chunk.Content { return halves(c, false) }, false, false},
+		{"every other one dropped", func(i int, c chunk.Content) []chunk.Content { return []chunk.Content{c}[:i%2] }, true, false},
+		{"a word taken out", func(_ int, c chunk.Content) []chunk.Content {
+			c.Body = strings.ReplaceAll(c.Body, "w", "-")
+			return []chunk.Content{c}
+		}, true, false},
+		{"a parent that is none", func(_ int, c chunk.Content) []chunk.Content {
+			c.Metadata = map[string]json.RawMessage{attributeParent: json.RawMessage("99")}
+			return append([]chunk.Content{c}, c)
+		}, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := &lambda{change: func(_ chunk.Event, b *chunk.Batch) (any, bool, error) {
+				var out []chunk.Content
+				for i, x := range b.Contents {
+					out = append(out, c.change(i, x)...)
+				}
+				b.Contents = out
+				return nil, false, nil
+			}}
+			w := newWorld(t, transforming(l), hierarchical)
+			text := prose(5, 120)
+			w.file("a.txt", text)
+			complete(t, w.sync(), [7]int64{1, 0, 1, 0, 0, 0, 0})
+			by, grown := map[string]string{}, map[string][]string{}
+			for _, x := range w.chunks("s3://docs/a.txt") {
+				by[x.ID] = x.Text
+				if _, ok := x.Metadata[attributeParent]; ok {
+					t.Errorf("%s is an attribute of the index", attributeParent)
+				}
+				if x.Vector != nil {
+					if (x.Parent != "") != c.parents {
+						t.Errorf("parent %q of %q", x.Parent, x.Text)
+					}
+					grown[x.Parent] = append(grown[x.Parent], x.Text)
+				}
+			}
+			delete(grown, "")
+			if len(by) < 12 || c.parents && len(grown) < 3 {
+				t.Fatalf("%d chunks, %d parents", len(by), len(grown))
+			}
+			for id, texts := range grown {
+				switch parent := by[id]; {
+				case c.whole && !strings.Contains(text, parent):
+					t.Errorf("parent %q is not of the text", parent)
+				case !c.whole && parent != strings.Join(texts, "\n"):
+					t.Errorf("parent %q has not the chunks %q", parent, texts)
+				}
+			}
+		})
+	}
+}
+
 func TestFailuresOfACustomTransformation(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -223,8 +223,11 @@ func (l *line) embed(ctx context.Context, batch []*filled) error {
 			texts, to = append(texts, text), append(to, &f.chunks[f.slots[i]])
 		}
 	}
+	if len(texts) == 0 { // all were known
+		return nil
+	}
 	// Calls of one size: a full one and a small rest would waste the engine's width.
-	calls := max(1, (len(texts)+l.r.cfg.Batch-1)/l.r.cfg.Batch)
+	calls := (len(texts) + l.r.cfg.Batch - 1) / l.r.cfg.Batch
 	for n := range calls {
 		at, end := n*len(texts)/calls, (n+1)*len(texts)/calls
 		if err := l.r.cfg.At(AtEmbed); err != nil {

@@ -85,10 +85,14 @@ func (l *line) prepare(ctx context.Context, t *task) (*filled, *outcome, error) 
 	if t.refuse != "" {
 		return failed(t.refuse)
 	}
+	there := false // the index has another version
 	if t.content != "" {
-		if same, err := l.has(ctx, t); err != nil {
+		held, err := l.held(ctx, t)
+		if err != nil {
 			return nil, nil, err
-		} else if same {
+		}
+		there = held != ""
+		if held == l.plan.version(t.content, t.metadata) {
 			// It was written before its row was. What was said of its metadata is said again.
 			listed := t.metadata
 			if _, err := l.about(ctx, t, out); err != nil {
@@ -129,10 +133,13 @@ func (l *line) prepare(ctx context.Context, t *task) (*filled, *outcome, error) 
 		return nil, nil, err
 	}
 	if t.content != listed {
-		if same, err := l.has(ctx, t); err != nil {
+		held, err := l.held(ctx, t)
+		if err != nil {
 			return nil, nil, err
-		} else if same {
-			out.version = l.plan.version(t.content, t.metadata)
+		}
+		there = held != ""
+		if now := l.plan.version(t.content, t.metadata); held == now {
+			out.version = now
 			return nil, out, nil
 		}
 	}
@@ -161,6 +168,11 @@ func (l *line) prepare(ctx context.Context, t *task) (*filled, *outcome, error) 
 	f := &filled{outcome: *out, free: func() { l.budget.Release(weight) }}
 	f.version = l.plan.version(t.content, t.metadata)
 	l.assemble(f, pieces, meta)
+	if there {
+		if err := l.reuse(ctx, f); err != nil {
+			return nil, nil, err
+		}
+	}
 	kept = true
 	return f, nil, l.r.cfg.At(AtCut)
 }
@@ -177,17 +189,20 @@ func unreadable(e *parse.Error) string {
 	}
 }
 
-// has says whether the index holds this very version of the document.
-func (l *line) has(ctx context.Context, t *task) (bool, error) {
+// held answers the version of the document that the index holds, "" for none.
+func (l *line) held(ctx context.Context, t *task) (string, error) {
 	as, _, err := l.acting(ctx)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	got, err := l.index.Documents(as, t.doc, "", 1)
 	if err != nil {
-		return false, grave("The vector index cannot be read", err)
+		return "", grave("The vector index cannot be read", err)
 	}
-	return len(got) == 1 && got[0].ID == t.doc && got[0].Version == l.plan.version(t.content, t.metadata), nil
+	if len(got) == 1 && got[0].ID == t.doc {
+		return got[0].Version, nil
+	}
+	return "", nil
 }
 
 // read answers the content of a document, or why there is none.
@@ -318,16 +333,12 @@ func (l *line) cut(ctx context.Context, t *task, doc *parse.Document, meta *pars
 		out = append(out, p)
 	}
 	if l.plan.function != "" {
-		before := len(out)
-		if out, why, err = l.transform(ctx, t, out, meta); err != nil || why != "" {
+		before := out
+		if out, why, err = l.transform(ctx, t, before, meta); err != nil || why != "" {
 			return nil, why, err
 		}
-		if len(out) != before {
-			parents = nil // what was in which is not known any more
-			for i := range out {
-				out[i].Parent = -1
-			}
-		}
+		tie(before, out, len(parents))
+		parents = regrow(parents, before, out)
 	}
 	if err := l.prefix(ctx, out, meta); err != nil {
 		return nil, "", err
@@ -421,11 +432,14 @@ func (l *line) assemble(f *filled, pieces []piece, meta *parse.Metadata) {
 	}
 	f.chunks = make([]vector.Chunk, len(pieces))
 	for i, p := range pieces {
+		at := knowledge.Passage{
+			DataSource: l.source.ID, Place: f.place, Page: p.Page, LastPage: p.LastPage, Start: p.Start, End: p.End, Tokens: p.Tokens,
+		}
+		if !p.parent {
+			at.Embedded = digest(p.embed)
+		}
 		c := vector.Chunk{
-			ID: id(i), Ordinal: i, Text: p.Text, Metadata: make(vector.Metadata, len(meta.Attributes)+len(p.attributes)+4),
-			Source: knowledge.Passage{
-				DataSource: l.source.ID, Place: f.place, Page: p.Page, LastPage: p.LastPage, Start: p.Start, End: p.End, Tokens: p.Tokens,
-			}.Encode(),
+			ID: id(i), Ordinal: i, Text: p.Text, Source: at.Encode(), Metadata: make(vector.Metadata, len(meta.Attributes)+len(p.attributes)+4),
 		}
 		for _, set := range []map[string]parse.Value{meta.Attributes, p.attributes} {
 			for key, v := range set {

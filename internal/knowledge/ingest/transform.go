@@ -50,6 +50,9 @@ func (l *line) transform(ctx context.Context, t *task, in []piece, meta *parse.M
 			if p.Page > 0 {
 				own[knowledge.AttributePage] = encode(p.Page)
 			}
+			if p.Parent >= 0 {
+				own[attributeParent] = encode(p.Parent)
+			}
 			b.Contents = append(b.Contents, chunk.Content{Body: p.Text, Type: "TEXT", Metadata: own})
 		}
 		data, err := chunk.EncodeBatch(b)
@@ -130,11 +133,8 @@ func (l *line) transform(ctx context.Context, t *task, in []piece, meta *parse.M
 			}
 			n := len(out)
 			next := piece{Chunk: chunk.Chunk{Text: c.Body, Parent: -1, Record: -1}, attributes: own}
-			if n < len(in) { // in place of that one, if their number stays the same
-				next.Parent = in[n].Parent
-				if in[n].Text == c.Body {
-					next.Chunk = in[n].Chunk
-				}
+			if n < len(in) && in[n].Text == c.Body { // that one, as it was
+				next.Chunk = in[n].Chunk
 			}
 			if page, ok := own[knowledge.AttributePage]; ok && page.Type == parse.NumberValue && page.Number >= 1 && next.Page == 0 {
 				next.Page, next.LastPage = int(page.Number), int(page.Number)
