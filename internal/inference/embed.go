@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -21,7 +22,7 @@ func (w *work) embed(ctx context.Context, c *family.Call) (*family.Output, error
 	q.Model, q.AWSModel, q.Account = w.target.Local, w.target.BaseID, w.call.Account
 	result, err := w.rt.engine.Embed(ctx, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && len(q.Images) == 0 {
-		result, err = w.embedWindows(ctx, q, w.target.Info.Context)
+		result, err = w.embedWindows(ctx, q, nil, w.target.Info.Context)
 	}
 	if err != nil {
 		return nil, fault(err, w.phase, w.target, w.codec)
@@ -34,15 +35,16 @@ func (w *work) embed(ctx context.Context, c *family.Call) (*family.Output, error
 }
 
 // embedWindows cuts inputs into windows that fit a model of so many tokens, 0 when
-// unknown, and answers for each the mean of theirs.
-func (w *work) embedWindows(ctx context.Context, q *engine.EmbedRequest, context int) (*engine.EmbedResult, error) {
-	size := context - windowRoom
+// unknown, and answers for each the mean of theirs. before holds, for each input, the
+// words that each of its windows begins with; nil stands for none.
+func (w *work) embedWindows(ctx context.Context, q *engine.EmbedRequest, before []string, context int) (*engine.EmbedResult, error) {
+	size := cmp.Or(context, 512) - windowRoom - roomOf(longest(before))
 	if size <= 0 {
-		size = 512 - windowRoom
+		size = windowRoom
 	}
 	// Windows that were cut by proportion may still be too long: halve them.
 	for {
-		result, err := w.embedPieces(ctx, q, size)
+		result, err := w.embedPieces(ctx, q, before, size)
 		e, ok := errors.AsType[*engine.Error](err)
 		if !ok || e.Kind != engine.TooLong || size < 2*windowRoom {
 			return result, err
@@ -51,7 +53,16 @@ func (w *work) embedWindows(ctx context.Context, q *engine.EmbedRequest, context
 	}
 }
 
-func (w *work) embedPieces(ctx context.Context, q *engine.EmbedRequest, size int) (*engine.EmbedResult, error) {
+func longest(texts []string) (most string) {
+	for _, t := range texts {
+		if len(t) > len(most) {
+			most = t
+		}
+	}
+	return most
+}
+
+func (w *work) embedPieces(ctx context.Context, q *engine.EmbedRequest, before []string, size int) (*engine.EmbedResult, error) {
 	var pieces []string
 	counts := make([]int, len(q.Inputs)) // windows of each input
 	for i, input := range q.Inputs {
@@ -60,6 +71,11 @@ func (w *work) embedPieces(ctx context.Context, q *engine.EmbedRequest, size int
 			return nil, err
 		}
 		windows := cut(input, tokens, size)
+		if before != nil {
+			for k := range windows {
+				windows[k] = before[i] + windows[k]
+			}
+		}
 		counts[i] = len(windows)
 		pieces = append(pieces, windows...)
 	}

@@ -272,7 +272,7 @@ func TestDenseWindowsAreHalved(t *testing.T) {
 		return r, nil
 	}
 	w := &work{rt: &Runtime{engine: f}, target: target(embedd, "", func(t *catalog.Target) { t.Info.Context = 72 })}
-	r, err := w.embedWindows(t.Context(), &engine.EmbedRequest{Inputs: []string{strings.Repeat("a", 100)}}, w.target.Info.Context)
+	r, err := w.embedWindows(t.Context(), &engine.EmbedRequest{Inputs: []string{strings.Repeat("a", 100)}}, nil, w.target.Info.Context)
 	if err != nil || len(r.Vectors) != 1 || r.Tokens[0] != 100 {
 		t.Errorf("%+v, %v", r, err)
 	}

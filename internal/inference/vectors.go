@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -144,11 +145,12 @@ func (rt *Runtime) EmbedTexts(ctx context.Context, m EmbeddingModel, query bool,
 	w := &work{rt: rt, call: call.From(ctx), target: t, model: modelOf(t), start: time.Now()}
 	w.serve(info.Name)
 	defer w.finish()
-	inputs := promptsOf(info.Name).put(query, texts)
-	q := &engine.EmbedRequest{Model: info.Name, AWSModel: t.BaseID, Account: w.call.Account, Inputs: inputs}
+	before := promptsOf(info.Name).before(query)
+	q := &engine.EmbedRequest{Model: info.Name, AWSModel: t.BaseID, Account: w.call.Account, Inputs: precede(before, texts)}
 	r, err := w.embedTexts(ctx, &info, q)
 	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong && query {
-		if r, err = w.embedWindows(ctx, q, info.Context); err != nil {
+		q.Inputs = texts
+		if r, err = w.embedWindows(ctx, q, slices.Repeat([]string{before}, len(texts)), info.Context); err != nil {
 			err = fault(err, w.phase, t, nil)
 		}
 	}
@@ -305,11 +307,16 @@ func (rt *Runtime) rerankByEmbedding(ctx context.Context, model, question string
 	w.serve(local.Name)
 	defer w.finish()
 	p := promptsOf(local.Name)
-	inputs := append(p.put(true, []string{question}), p.put(false, texts)...)
+	inputs := append(precede(p.query, []string{question}), precede(p.document, texts)...)
 	q := &engine.EmbedRequest{Model: local.Name, AWSModel: model, Account: w.call.Account, Inputs: inputs}
 	r, err := rt.engine.Embed(ctx, q)
-	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.TooLong {
-		r, err = w.embedWindows(ctx, q, local.Context)
+	e, refused := errors.AsType[*engine.Error](err)
+	// An engine that cuts long texts itself does not know the words before them.
+	cut := err == nil && p.query+p.document != "" && local.Context > 0 && slices.ContainsFunc(r.Tokens, func(n int) bool { return n > local.Context })
+	if cut || refused && e.Kind == engine.TooLong {
+		q.Inputs = append([]string{question}, texts...)
+		before := append([]string{p.query}, slices.Repeat([]string{p.document}, len(texts))...)
+		r, err = w.embedWindows(ctx, q, before, local.Context)
 	}
 	if err != nil {
 		return nil, fault(err, w.phase, t, nil)

@@ -57,12 +57,16 @@ func promptsOf(local string) prompts {
 	return prompts{}
 }
 
-// put returns the texts as the model wants to see them.
-func (p prompts) put(query bool, texts []string) []string {
-	before := p.document
+// before is what the model wants to see before a question or a document.
+func (p prompts) before(query bool) string {
 	if query {
-		before = p.query
+		return p.query
 	}
+	return p.document
+}
+
+// precede returns the texts with the words before them.
+func precede(before string, texts []string) []string {
 	if before == "" {
 		return texts
 	}
@@ -73,13 +77,16 @@ func (p prompts) put(query bool, texts []string) []string {
 	return out
 }
 
-// room is how many tokens the words before a document may take: one for three letters
-// and one more is beyond what the tokenizers of these models make of them.
-func (p prompts) room() int {
-	if p.document == "" {
+// room is how many tokens the words before a document may take.
+func (p prompts) room() int { return roomOf(p.document) }
+
+// roomOf is how many tokens such words may take: one for three letters and one more is
+// beyond what the tokenizers of these models make of them.
+func roomOf(words string) int {
+	if words == "" {
 		return 0
 	}
-	return len(p.document)/3 + 1
+	return len(words)/3 + 1
 }
 
 func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }

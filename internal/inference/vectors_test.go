@@ -287,6 +287,64 @@ func TestALongQuestionIsCutIntoWindows(t *testing.T) {
 	}
 }
 
+// Every window of a long text begins with the words that the model wants to see before
+// it, also where the engine would cut the text itself.
+func TestEveryWindowBeginsWithTheModelsWords(t *testing.T) {
+	h := newVectorHouse(minilm)
+	h.engine.models = []engine.Info{{Name: "e5-small-v2", Kind: engine.Embedding, Context: 24, Dimension: 4}}
+	h.local(h.engine.models[0])
+	h.engine.tokens = func(text string) (out []engine.Token, err error) {
+		for _, w := range strings.SplitAfter(text, " ") {
+			out = append(out, engine.Token{Text: w})
+		}
+		return out, nil
+	}
+	windows := func() []string {
+		last := h.engine.embeds[len(h.engine.embeds)-1]
+		for _, s := range last.Inputs {
+			if n := len(strings.Fields(s)); n > 24 {
+				t.Errorf("a window of %d words", n)
+			}
+		}
+		return last.Inputs
+	}
+	m, err := h.FindEmbedding(t.Context(), titanV2, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.EmbedTexts(t.Context(), m, true, []string{strings.Repeat("a ", 100)}); err != nil {
+		t.Fatal(err)
+	}
+	got := windows()
+	for _, s := range got {
+		if !strings.HasPrefix(s, "query: a") || strings.Count(s, "query") != 1 {
+			t.Errorf("a window of a question is %q", s)
+		}
+	}
+	if len(got) < 5 {
+		t.Errorf("%d windows", len(got))
+	}
+
+	// Without a reranker: a question and two texts, one of them long.
+	h.table[reranker] = target(reranker, catalog.Rerank, func(t *catalog.Target) { t.Kind = engine.Reranker })
+	h.engine.rerank = func(*engine.RerankRequest) (*engine.RerankResult, error) {
+		return nil, &engine.Error{Kind: engine.Unsupported}
+	}
+	scores, err := h.RerankTexts(t.Context(), reranker, "a", []string{"b", strings.Repeat("a ", 60)})
+	if err != nil || len(scores) != 2 || scores[1] <= scores[0] {
+		t.Fatalf("scores %v, %v", scores, err)
+	}
+	got = windows()
+	if len(got) < 6 || got[0] != "query: a" || got[1] != "passage: b" {
+		t.Errorf("windows %q", got)
+	}
+	for _, s := range got[1:] {
+		if !strings.HasPrefix(s, "passage: ") {
+			t.Errorf("a window of a text is %q", s)
+		}
+	}
+}
+
 func TestReranks(t *testing.T) {
 	h := newVectorHouse(minilm)
 	h.table[reranker] = target(reranker, catalog.Rerank, func(t *catalog.Target) { t.Kind, t.Local = engine.Reranker, "bge-reranker" })
