@@ -52,7 +52,7 @@ func (l *line) reuse(ctx context.Context, f *filled) error {
 	}
 	vectors := make(map[string][]float32, len(got))
 	for _, c := range got {
-		if len(c.Vector) == l.base.Model.Dimension {
+		if c.Vector != nil { // with the zeros at its end that a store of the user's may want
 			vectors[c.ID] = c.Vector
 		}
 	}
