@@ -139,8 +139,9 @@ func (i *Indexes) sharing(ctx context.Context, b *knowledge.Base, n vector.Name)
 	return out, nil
 }
 
-// Release drops the embedded index of a knowledge base that is gone, if it is empty and
-// nobody else names it. Documents that were kept (RETAIN) keep the index.
+// Release drops the embedded index of a knowledge base that is gone: one of its own
+// always, since nobody could name it any more; one that a configuration names if it is
+// empty and nobody else names it. Documents that were kept (RETAIN) keep that index.
 func (i *Indexes) Release(ctx context.Context, b *knowledge.Base) error {
 	n, ok := Name(b)
 	if !ok {
@@ -149,7 +150,12 @@ func (i *Indexes) Release(ctx context.Context, b *knowledge.Base) error {
 	i.life.Lock()
 	defer i.life.Unlock()
 	i.unclaim(n, b.ID)
-	if len(i.claims[n]) > 0 || b.Storage != nil && i.cfg.Bases == nil {
+	switch {
+	case len(i.claims[n]) > 0:
+		return nil
+	case b.Storage == nil:
+		return i.cfg.Embedded.Drop(ctx, n)
+	case i.cfg.Bases == nil:
 		return nil
 	}
 	others, err := i.sharing(ctx, b, n)

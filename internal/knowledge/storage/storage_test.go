@@ -2,6 +2,9 @@ package storage_test
 
 import (
 	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,13 +55,19 @@ func TestABuiltInIndexLivesWithItsKnowledgeBase(t *testing.T) {
 	if err != nil || len(hits) != 1 || hits[0].Chunk.Text != "text of d" {
 		t.Error(hits, err)
 	}
-	// Gone with its knowledge base, but not while it holds documents.
-	h.check(h.Release(t.Context(), b))
-	h.check(x.Delete(ctx, "d"))
+	// Gone with its knowledge base, whose id nobody has again, with all that it holds.
 	h.check(x.Close())
+	h.now = h.now.Add(time.Hour)
 	h.check(h.Release(t.Context(), b))
 	_, err = h.Open(ctx, b)
 	want(t, "released", err, apierr.Validation, bad)
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if strings.Contains(path, "kb-"+b.ID) {
+			t.Errorf("%s is left", path)
+		}
+		return err
+	})
+	h.check(err)
 	h.check(h.Release(t.Context(), b))
 }
 
@@ -92,6 +101,10 @@ func TestACollectionsIndexIsSharedByOneModel(t *testing.T) {
 
 	// It goes when nobody names it and it is empty.
 	h.now = h.now.Add(time.Hour) // what holds it are the rows, no longer that it was just made
+	h.check(h.Release(t.Context(), a))
+	if _, err := h.Open(h.acting(b, ""), b); err != nil {
+		t.Errorf("dropped with documents that were to be kept: %v", err)
+	}
 	h.bases = []*knowledge.Base{b, c}
 	h.check(h.Release(t.Context(), a))
 	h.check(y.Delete(h.acting(b, ""), "d"))
