@@ -96,6 +96,14 @@ type askingKey struct{}
 // a service that reads for its caller.
 func As(ctx context.Context, a Asking) context.Context { return context.WithValue(ctx, askingKey{}, a) }
 
+// Within returns ctx in which records are sealed and opened in the same name, with
+// another encryption context.
+func Within(ctx context.Context, encryption map[string]string) context.Context {
+	a, _ := ctx.Value(askingKey{}).(Asking)
+	a.Context = encryption
+	return As(ctx, a)
+}
+
 func asking(ctx context.Context, region string) Asking {
 	a, _ := ctx.Value(askingKey{}).(Asking)
 	if a.Principal == nil && a.Service == "" && !a.House {

@@ -48,8 +48,8 @@ func (i *Indexes) openEmbedded(ctx context.Context, b *knowledge.Base) (vector.I
 		return nil, err
 	}
 	want := definition(b)
-	x, err := i.cfg.Embedded.Open(ctx, want.Name)
-	if err != nil {
+	x, err := i.cfg.Embedded.Open(place(ctx, b), want.Name)
+	if x, err = in(b, x, err); err != nil {
 		return nil, err
 	}
 	// The key is that of whoever shares it: Rekey changes it.
@@ -75,7 +75,8 @@ func (i *Indexes) createEmbedded(ctx context.Context, b *knowledge.Base) (vector
 	defer i.life.Unlock()
 	x, err := i.openEmbedded(ctx, b)
 	if errors.Is(err, vector.ErrNotFound) {
-		x, err = i.cfg.Embedded.Create(ctx, definition(b))
+		x, err = i.cfg.Embedded.Create(place(ctx, b), definition(b))
+		x, err = in(b, x, err)
 	}
 	if err != nil {
 		return nil, err
@@ -112,13 +113,7 @@ func (i *Indexes) Rekey(ctx context.Context, b *knowledge.Base) error {
 			return refusal("The knowledge base %s shares the index, and its data sources name another key: the index can have one key only.", o.ID)
 		}
 	}
-	sealed, ok := x.(interface {
-		Rekey(ctx context.Context, keyARN string) error
-	})
-	if !ok {
-		return fmt.Errorf("BUG: %T cannot change its key", x)
-	}
-	return sealed.Rekey(ctx, b.KeyARN)
+	return rekey(ctx, x, b.KeyARN)
 }
 
 // sharing are the other knowledge bases that name the same embedded index.
@@ -162,6 +157,7 @@ func (i *Indexes) Release(ctx context.Context, b *knowledge.Base) error {
 	if err != nil || len(others) > 0 {
 		return err
 	}
+	ctx = place(ctx, b)
 	x, err := i.cfg.Embedded.Open(ctx, n)
 	if errors.Is(err, vector.ErrNotFound) {
 		return nil

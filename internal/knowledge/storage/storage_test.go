@@ -10,6 +10,7 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
 	"github.com/outcrop-dev/outcrop/internal/knowledge/storage"
@@ -186,6 +187,72 @@ func TestRekey(t *testing.T) {
 	// Stores that are not the house's have no key of a knowledge base.
 	s3 := base("KBS", vectors("arn:aws:s3vectors:us-east-1:123456789012:bucket/bbb/index/xxx"))
 	h.check(h.Rekey(h.acting(s3, ""), s3))
+}
+
+// Knowledge bases that share an index share its key: its encryption context is the
+// collection's, which they have in common.
+func TestASharedIndexIsOpenedByAllThatMayUseItsKey(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	key, err := h.keys.CreateKey(t.Context(), h.admin(), kms.CreateKeyInput{})
+	h.check(err)
+	a, b := base("KBA", aoss("one")), base("KBB", aoss("one"))
+	a.KeyARN, b.KeyARN = key.ARN(), key.ARN()
+	h.bases = []*knowledge.Base{a, b}
+	fill := func(kb *knowledge.Base, id string) error {
+		ctx := h.acting(kb, "")
+		x, err := h.Create(ctx, kb)
+		if err != nil {
+			return err
+		}
+		defer x.Close()
+		h.check(h.Rekey(ctx, kb))
+		d, chunks := document(id, 1, 2, 3)
+		return x.Replace(ctx, d, chunks)
+	}
+	h.check(fill(a, "da"))
+	h.check(fill(b, "db"))
+	search := func(kb *knowledge.Base, role string) (int, error) {
+		ctx := h.acting(kb, role)
+		x, err := h.Open(ctx, kb)
+		if err != nil {
+			return 0, err
+		}
+		defer x.Close()
+		hits, err := x.Search(ctx, vector.Query{Vector: []float32{1, 2, 3}, K: 9, Model: "hash"})
+		return len(hits), err
+	}
+	for _, kb := range h.bases {
+		if n, err := search(kb, ""); err != nil || n != 2 {
+			t.Errorf("%s finds %d, %v", kb.ID, n, err)
+		}
+	}
+	// A policy may speak of the encryption context.
+	ctx := t.Context()
+	grant := func(name, value string) string {
+		_, err := h.identity.CreateUser(ctx, account, name, "/")
+		h.check(err)
+		document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"aoss:APIAccessAll","Resource":"*"},{"Effect":"Allow","Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*",` +
+			`"Condition":{"StringEquals":{"kms:EncryptionContext:aws:aoss:arn":"` + value + `"}}}]}`
+		h.check(h.identity.PutInlinePolicy(ctx, iam.Holder{Kind: iam.UserHolder, Account: account, Name: name}, "p", document))
+		k, err := h.identity.CreateAccessKey(ctx, account, name)
+		h.check(err)
+		return k.ID
+	}
+	if n, err := search(b, grant("this-one", collection)); err != nil || n != 2 {
+		t.Errorf("with the collection's context %d, %v", n, err)
+	}
+	if _, err := search(b, grant("another-one", collection+"x")); kms.Refusal(err) == nil {
+		t.Errorf("with another collection's context: %v", err)
+	}
+	if _, err := search(b, h.role("keyless", `["aoss:APIAccessAll"]`, "*")); kms.Refusal(err) == nil {
+		t.Errorf("without the key: %v", err)
+	}
+	h.check(h.keys.SetEnabled(ctx, h.admin(), key.ID(), false))
+	for _, kb := range h.bases {
+		if _, err := search(kb, ""); kms.Refusal(err) == nil {
+			t.Errorf("the key does not rule %s: %v", kb.ID, err)
+		}
+	}
 }
 
 func TestStoresThatAreOnlyKept(t *testing.T) {
