@@ -125,6 +125,37 @@ func TestSealerUnderACustomerKey(t *testing.T) {
 // A record under a customer key must be lost with the key, even to somebody who has
 // the root key and every file: the material may not linger in the WAL or in a free
 // page.
+// A service that the key does not allow uses it for its caller, and the other way round;
+// where neither may, nobody reads.
+func TestAKeyOfAServiceOrOfItsCaller(t *testing.T) {
+	h := open(t)
+	k := h.key(kms.CreateKeyInput{})
+	guest, owner := h.user("guest", allow("s3:ListBuckets", "*", "{}")), h.user("owner", allow("kms:*", k.ARN(), "{}"))
+	as := func(c kms.Caller) context.Context {
+		return kms.As(t.Context(), kms.Asking{Caller: kms.Caller{Service: "bedrock.amazonaws.com", Account: account, Region: region}, Else: &c})
+	}
+	if err := h.write(as(guest), "A", k.ARN(), "x"); kms.Refusal(err) == nil {
+		t.Fatalf("neither may: %v", err)
+	}
+	if err := h.write(as(owner), "A", k.ARN(), "x"); err != nil {
+		t.Fatalf("the caller may: %v", err)
+	}
+	if _, err := h.read(as(owner), "A"); err != nil {
+		t.Errorf("the caller may: %v", err)
+	}
+	if _, err := h.read(as(guest), "A"); kms.Refusal(err) == nil {
+		t.Errorf("neither may: %v", err)
+	}
+	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:root"},"Action":"kms:*","Resource":"*"},` +
+		`{"Effect":"Allow","Principal":{"Service":"bedrock.amazonaws.com"},"Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"` + account + `"}}}]}`
+	if err := h.PutPolicy(t.Context(), h.admin, k.ID(), document, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.read(as(guest), "A"); err != nil {
+		t.Errorf("the service may: %v", err)
+	}
+}
+
 func TestDestroyedMaterialLeavesTheFiles(t *testing.T) {
 	h := open(t)
 	k := h.key(kms.CreateKeyInput{Description: "doomed"})

@@ -14,6 +14,7 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/conversation"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 )
 
 // Owner is whose the sessions are in package conversation.
@@ -70,8 +71,19 @@ type turn struct {
 	leave func()
 }
 
+// sealing is ctx in which a session is sealed and opened: by Bedrock itself, as the
+// guide's policy for the key of a session has it (spec/05 14.2), or for the caller where
+// the key does not let Bedrock. So a key works with the policy of the guide, and with
+// the one that it gets when it is made, which speaks of callers only.
+func sealing(ctx context.Context) context.Context {
+	at, caller := call.From(ctx), kms.CallerOf(ctx)
+	caller.Via = "bedrock." + at.Region + ".amazonaws.com"
+	return kms.As(ctx, kms.Asking{Caller: kms.Caller{Service: "bedrock.amazonaws.com", Account: at.Account, Region: at.Region}, Else: &caller})
+}
+
 // begin begins a turn, or answers the record of an attempt that was answered before.
 func (o *Operations) begin(ctx context.Context, q *request, t *task) (*turn, *record, error) {
+	ctx = sealing(ctx)
 	at := call.From(ctx)
 	s := &turn{known: orZero(q.id) != "", id: orZero(q.id)}
 	if !s.known {
@@ -166,7 +178,7 @@ func (o *Operations) finish(ctx context.Context, s *turn, question string, said 
 	if err != nil {
 		return fmt.Errorf("write a turn of session %s: %w", s.id, err)
 	}
-	if err := s.Finish(ctx, after, rec); err != nil {
+	if err := s.Finish(sealing(ctx), after, rec); err != nil {
 		return sessionFault(err, s.id)
 	}
 	s.leave()
@@ -175,7 +187,7 @@ func (o *Operations) finish(ctx context.Context, s *turn, question string, said 
 
 // abandon leaves a turn that failed: a session without a finished turn goes.
 func (o *Operations) abandon(ctx context.Context, s *turn) {
-	ctx = context.WithoutCancel(ctx)
+	ctx = sealing(context.WithoutCancel(ctx))
 	defer s.leave()
 	err := s.Close(ctx)
 	if err == nil && s.Session.State == nil {

@@ -72,4 +72,22 @@ refused("AccessDeniedException", "bedrock:InvokeModel", guest.retrieve_and_gener
 assert find(KB, "tea", n=1, client=guest)
 grant("bedrock:RetrieveAndGenerate", "bedrock:Retrieve", "bedrock:InvokeModel")
 guest.retrieve_and_generate(**rag)
+
+# a session under a key: the key lets Bedrock use it, or the caller may
+own = kms.create_key()["KeyMetadata"]
+keyed = {**rag, "sessionConfiguration": {"kmsKeyArn": own["Arn"]}}
+run.retrieve_and_generate(**keyed)
+refused("AccessDeniedException", "kms:GenerateDataKey", guest.retrieve_and_generate, **keyed)
+document = json.loads(kms.get_key_policy(KeyId=own["KeyId"], PolicyName="default")["Policy"])
+document["Statement"].append({"Effect": "Allow", "Principal": {"Service": "bedrock.amazonaws.com"}, "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*",
+    "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}})
+kms.put_key_policy(KeyId=own["KeyId"], PolicyName="default", Policy=json.dumps(document))
+session = guest.retrieve_and_generate(**keyed)["sessionId"]
+guest.retrieve_and_generate(**rag, sessionId=session)
+kms.disable_key(KeyId=own["KeyId"])
+try:
+    guest.retrieve_and_generate(**rag, sessionId=session)
+    raise AssertionError("a disabled key opens the session")
+except ClientError as e:
+    assert "disabled" in e.response["Error"]["Message"], e
 print("done")
