@@ -72,7 +72,7 @@ type turn struct {
 }
 
 // sealing is ctx in which a session is sealed and opened: by Bedrock itself, as the
-// guide's policy for the key of a session has it (spec/05 14.2), or for the caller where
+// guide's policy for the key of a session has it, or for the caller where
 // the key does not let Bedrock. So a key works with the policy of the guide, and with
 // the one that it gets when it is made, which speaks of callers only.
 func sealing(ctx context.Context) context.Context {
