@@ -139,7 +139,7 @@ func (d *directing) work(ctx context.Context) error {
 // taskOf is the task that a wish asks for.
 func taskOf(s *knowledge.Source, p knowledge.Place, w *wish) *task {
 	t := newTask(s, p)
-	t.seq, t.inline, t.mediaType, t.attributes, t.metadata = w.Seq, w.Inline, w.MediaType, w.Attributes, w.Metadata
+	t.seq, t.inline, t.attributed, t.mediaType, t.metadata = w.Seq, w.Inline, w.Attributed, w.MediaType, w.Metadata
 	if !w.Inline {
 		at, err := bucket.ParseURI(w.URI)
 		if err != nil {

@@ -570,11 +570,15 @@ type keys struct {
 	*store.LocalSealer
 	mu     sync.Mutex
 	sealed map[string]int
+	house  []byte // all that was sealed with the house's
 }
 
 func (k *keys) Seal(ctx context.Context, arn string, aad, plain []byte) ([]byte, error) {
 	k.mu.Lock()
 	k.sealed[arn]++
+	if arn == "" {
+		k.house = append(k.house, plain...)
+	}
 	k.mu.Unlock()
 	return k.LocalSealer.Seal(ctx, "", aad, plain)
 }
@@ -594,6 +598,38 @@ func TestInlineContentIsSealedWithTheCustomersKey(t *testing.T) {
 	w.ingest(inline("b", "secret text"))
 	if w.keys.sealed[own+"2"] != 1 {
 		t.Errorf("sealed %v", w.keys.sealed)
+	}
+}
+
+// What is said of a document along with it is as secret as its content, also where the
+// content lies in a bucket.
+func TestInlineAttributesAreSealedWithTheCustomersKey(t *testing.T) {
+	const own = "arn:aws:kms:us-east-1:123456789012:key/own"
+	w := newWorld(t, custom, func(w *world) { w.base.KeyARN = own })
+	w.file("page.txt", "text of a page")
+	attribute := bedrockagent.MetadataAttribute{Key: "who", Value: &bedrockagent.MetadataAttributeValue{Type: bedrockagent.MetadataValueTypeString, StringValue: new("attribute-canary")}}
+	inBucket := bedrockagent.KnowledgeBaseDocument{
+		Content: &bedrockagent.DocumentContent{DataSourceType: bedrockagent.ContentDataSourceTypeCustom, Custom: &bedrockagent.CustomContent{
+			CustomDocumentIdentifier: &bedrockagent.CustomDocumentIdentifier{Id: "b"}, SourceType: bedrockagent.CustomSourceTypeS3Location, S3Location: &bedrockagent.CustomS3Location{Uri: "s3://docs/page.txt"},
+		}},
+		Metadata: &bedrockagent.DocumentMetadata{Type: bedrockagent.MetadataSourceTypeInLineAttribute, InlineAttributes: []bedrockagent.MetadataAttribute{attribute}},
+	}
+	w.ingest(inline("a", "content-canary", attribute), inBucket)
+	if w.keys.sealed[own] != 2 || bytes.Contains(w.keys.house, []byte("canary")) {
+		t.Errorf("sealed %v, the house's key knows %t", w.keys.sealed, bytes.Contains(w.keys.house, []byte("canary")))
+	}
+	r := w.run()
+	defer r.end(t)
+	if got := w.settled("a", "b"); !slices.Equal(got, []string{"INDEXED", "INDEXED"}) {
+		t.Fatal(got)
+	}
+	for _, id := range []string{"a", "b"} {
+		if m := w.chunks("custom:" + id)[0].Metadata; m["who"].Str() != "attribute-canary" {
+			t.Errorf("%s has %v", id, m)
+		}
+	}
+	if bytes.Contains(w.keys.house, []byte("canary")) {
+		t.Error("in the end the house's key knows it")
 	}
 }
 

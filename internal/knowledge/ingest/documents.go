@@ -23,8 +23,10 @@ type given struct {
 	place knowledge.Place
 	row   string
 	wish  wish
-	data  []byte // inline
-	twice bool   // an earlier one of the request is the same document
+	// Inline, for a contentRow.
+	data       []byte
+	attributes map[string]parse.Value
+	twice      bool // an earlier one of the request is the same document
 }
 
 // IngestKnowledgeBaseDocuments keeps documents, and a job brings them into the index.
@@ -108,15 +110,15 @@ func (r *Room) accept(tx *store.Tx, h home, all []given, key string) ([]api.Know
 	return out, r.enqueueRest(tx, h)
 }
 
-// keep writes the inline content of a document in place of what was there.
+// keep writes what was given inline of a document in place of what was there.
 func keep(tx *store.Tx, h home, g given, key string) error {
 	if err := contentRows.Delete(tx, h.key(g.row)); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if !g.wish.Inline {
+	if !g.wish.Inline && !g.wish.Attributed {
 		return nil
 	}
-	_, err := contentRows.Create(tx, h.key(g.row), contentRow{Seq: g.wish.Seq, Data: g.data}, store.Columns{KeyARN: key})
+	_, err := contentRows.Create(tx, h.key(g.row), contentRow{Seq: g.wish.Seq, Data: g.data, Attributes: g.attributes}, store.Columns{KeyARN: key})
 	return err
 }
 
@@ -241,9 +243,9 @@ func (g *given) about(m *api.DocumentMetadata) error {
 	if len(m.InlineAttributes) == 0 {
 		return invalid("Metadata of the type IN_LINE_ATTRIBUTE needs inlineAttributes.")
 	}
-	g.wish.Attributes = make(map[string]parse.Value, len(m.InlineAttributes))
+	g.wish.Attributed, g.attributes = true, make(map[string]parse.Value, len(m.InlineAttributes))
 	for _, a := range m.InlineAttributes {
-		if _, twice := g.wish.Attributes[a.Key]; twice {
+		if _, twice := g.attributes[a.Key]; twice {
 			return invalid("The attribute %s is given more than once.", a.Key)
 		}
 		if strings.HasPrefix(a.Key, knowledge.AttributesReserved) {
@@ -253,9 +255,9 @@ func (g *given) about(m *api.DocumentMetadata) error {
 		if !ok {
 			return invalid("The attribute %s has no value of its type.", a.Key)
 		}
-		g.wish.Attributes[a.Key] = v
+		g.attributes[a.Key] = v
 	}
-	g.wish.Metadata = "inline/" + digest(string(encode(g.wish.Attributes)))
+	g.wish.Metadata = "inline/" + digest(string(encode(g.attributes)))
 	return nil
 }
 

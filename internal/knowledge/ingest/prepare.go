@@ -32,10 +32,11 @@ type task struct {
 	size      int64
 	content   string // mark of the content, "" while it is not known
 
-	// Where the metadata is, if any: a file, or attributes that came along.
+	// Where the metadata is, if any: in a file, or with attributed in a contentRow.
 	beside     *bucket.Location
-	metadata   string // mark of it
-	attributes map[string]parse.Value
+	attributed bool
+	attributes map[string]parse.Value // of that row, once it is read
+	metadata   string                 // mark of it
 
 	refuse string // why it fails without being read
 	seq    string // of the wish, "" in a sync
@@ -211,7 +212,7 @@ func (l *line) read(ctx context.Context, t *task) (data []byte, why string, err 
 	if err != nil {
 		return nil, "", err
 	}
-	if t.inline {
+	if t.inline || t.attributed {
 		var rec store.Record[contentRow]
 		err = l.r.cfg.Store.View(as, func(tx *store.Tx) (err error) {
 			rec, err = contentRows.Get(tx, homeOf(l.base, l.source).key(t.row))
@@ -223,8 +224,11 @@ func (l *line) read(ctx context.Context, t *task) (data []byte, why string, err 
 		case err != nil:
 			return nil, "", grave("The content of a document cannot be opened", err)
 		}
-		t.content = "inline/" + digest(string(rec.Body.Data), t.mediaType)
-		return rec.Body.Data, "", nil
+		t.attributes = rec.Body.Attributes
+		if t.inline {
+			t.content = "inline/" + digest(string(rec.Body.Data), t.mediaType)
+			return rec.Body.Data, "", nil
+		}
 	}
 	data, info, err := bucket.ReadAll(as, l.r.cfg.Files, bucket.As(p), t.at, parse.MaxFile)
 	if err != nil {

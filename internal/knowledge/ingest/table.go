@@ -117,17 +117,18 @@ type wish struct {
 	URI       string `json:"uri,omitempty"`
 	Owner     string `json:"owner,omitempty"`
 
-	Attributes    map[string]parse.Value `json:"attributes,omitempty"`
-	Metadata      string                 `json:"metadata,omitempty"` // mark of the attributes
-	MetadataURI   string                 `json:"metadataUri,omitempty"`
-	MetadataOwner string                 `json:"metadataOwner,omitempty"`
+	Attributed    bool   `json:"attributed,omitempty"` // by a contentRow
+	Metadata      string `json:"metadata,omitempty"`   // mark of the attributes
+	MetadataURI   string `json:"metadataUri,omitempty"`
+	MetadataOwner string `json:"metadataOwner,omitempty"`
 }
 
-// contentRow is content that was given inline, until it is indexed. It is sealed with
-// the key of the data source's temporary data.
+// contentRow is what was given inline, until it is indexed: content, attributes or both.
+// It is sealed with the key of the data source's temporary data.
 type contentRow struct {
-	Seq  string `json:"seq"`
-	Data []byte `json:"data"`
+	Seq        string                 `json:"seq"`
+	Data       []byte                 `json:"data,omitempty"`
+	Attributes map[string]parse.Value `json:"attributes,omitempty"`
 }
 
 var contentRows = store.Kind[contentRow]{Name: "knowledge-document-content", SharedNames: true}
