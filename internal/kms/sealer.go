@@ -216,6 +216,30 @@ func refuse(err error) error {
 	return err
 }
 
+// Failure words what a store answered about a resource: the refusal of a key, then as
+// store.Failure does. What was worded where it arose passes, as does what is no answer
+// about a resource.
+func Failure(err error, missing, busy string) error {
+	if r := Refusal(err); r != nil {
+		return r
+	}
+	if _, ok := errors.AsType[*apierr.Error](err); ok {
+		return err
+	}
+	if e := store.Failure(err, missing, busy); e != nil {
+		return e
+	}
+	return err
+}
+
+// Public words the refusal of a key; other errors pass.
+func Public(err error) error {
+	if r := Refusal(err); r != nil {
+		return r
+	}
+	return err
+}
+
 // Refusal answers what a caller is told about a record that does not open or seal:
 // AccessDenied with KMS's reason. It is nil for any other error.
 func Refusal(err error) *apierr.Error {

@@ -10,6 +10,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/job"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
@@ -154,7 +155,7 @@ func (r *Room) raise(ctx context.Context, b *Base) (width int, err error) {
 		return 0, err
 	}
 	if err := r.cfg.Indexes.Check(ctx, b); err != nil {
-		return 0, keyRefusal(err)
+		return 0, kms.Public(err)
 	}
 	if _, served := r.cfg.Indexes.Capabilities(b); !served {
 		return 0, nil
@@ -172,7 +173,7 @@ func (r *Room) raise(ctx context.Context, b *Base) (width int, err error) {
 	}
 	x, err := r.cfg.Indexes.Create(ctx, b)
 	if err != nil {
-		return 0, keyRefusal(err)
+		return 0, kms.Public(err)
 	}
 	defer x.Close()
 	width = x.Definition().Dimension

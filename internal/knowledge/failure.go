@@ -2,6 +2,7 @@ package knowledge
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
@@ -10,27 +11,14 @@ import (
 )
 
 // errEdited: what a decision rests on was changed before it could be written.
-var errEdited = errors.New("knowledge: changed by another request")
+var errEdited = fmt.Errorf("knowledge: %w", store.ErrConflict)
 
 // TextMissing is how AWS begins its answer to any id of bedrock-agent that is not there.
 const TextMissing = "Failed to retrieve resource because it doesn't exist. Retry the request with a different resource identifier."
 
 // failure turns what the store answers into what the wire knows.
 func failure(err error) error {
-	if r := kms.Refusal(err); r != nil {
-		return r
-	}
-	if _, ok := errors.AsType[*apierr.Error](err); ok {
-		return err // it was worded where it arose
-	}
-	const busy = "The knowledge base is being changed by another request. Try again."
-	if errors.Is(err, errEdited) {
-		return apierr.Wrap(apierr.Conflict, err, busy)
-	}
-	if e := store.Failure(err, TextMissing, busy); e != nil {
-		return e
-	}
-	return err
+	return kms.Failure(err, TextMissing, "The knowledge base is being changed by another request. Try again.")
 }
 
 // taken words a name that another one has; other errors pass.

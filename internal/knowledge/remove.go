@@ -13,6 +13,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/job"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/vector"
 
@@ -83,7 +84,7 @@ type erased struct {
 // learns why, and asks again.
 func (r *Room) runDeletion(ctx context.Context, h *job.Handle) error {
 	err := r.erase(ctx, h)
-	if e, ok := errors.AsType[*apierr.Error](keyRefusal(err)); ok && e.Kind != apierr.InternalServer && e.Kind != apierr.Conflict && e.Kind != apierr.Throttling {
+	if e, ok := errors.AsType[*apierr.Error](kms.Public(err)); ok && e.Kind != apierr.InternalServer && e.Kind != apierr.Conflict && e.Kind != apierr.Throttling {
 		return job.Discard(e)
 	}
 	return err

@@ -207,17 +207,9 @@ func house(ctx context.Context, b *Base) context.Context {
 func (r *Room) Index(ctx context.Context, b *Base) (vector.Index, error) {
 	x, err := r.cfg.Indexes.Open(ctx, b)
 	if err != nil {
-		return nil, keyRefusal(err)
+		return nil, kms.Public(err)
 	}
 	return x, nil
-}
-
-// keyRefusal words the refusal of a key; other errors pass.
-func keyRefusal(err error) error {
-	if refused := kms.Refusal(err); refused != nil {
-		return refused
-	}
-	return err
 }
 
 // Embed embeds texts as p, the principal of Acting: it asks whether p may invoke the
@@ -304,7 +296,7 @@ func later(now, earlier time.Time) time.Time {
 
 // message is what a caller is told of an error.
 func message(err error) string {
-	if e, ok := errors.AsType[*apierr.Error](keyRefusal(err)); ok && strings.TrimSpace(e.Message) != "" {
+	if e, ok := errors.AsType[*apierr.Error](kms.Public(err)); ok && strings.TrimSpace(e.Message) != "" {
 		return e.Message
 	}
 	return "An internal error occurred. Retry your request."

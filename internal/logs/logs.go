@@ -191,14 +191,6 @@ func identity(p Place, group, stream string) []byte {
 	return out
 }
 
-// public turns what the store answers into what a caller is told.
-func public(err error) error {
-	if e := kms.Refusal(err); e != nil {
-		return e
-	}
-	return err
-}
-
 func noGroup() error {
 	return apierr.New(apierr.ResourceNotFound, "The specified log group does not exist.")
 }

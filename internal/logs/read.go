@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -151,7 +152,7 @@ func (s *Service) Get(ctx context.Context, p Place, group, stream string, in Get
 	for i := range out.Events {
 		e := &out.Events[i]
 		if e.Message, err = s.open(ctx, p, group, stream, sealed[i]); err != nil {
-			return Got{}, public(err)
+			return Got{}, kms.Public(err)
 		}
 		if size += len(e.Message) + eventOverhead; size > maxBytes && i > 0 {
 			out.Events = out.Events[:i]
@@ -254,7 +255,7 @@ func (s *Service) Filter(ctx context.Context, p Place, group string, in FilterIn
 		for i := range found {
 			e := &found[i]
 			if e.Message, err = s.open(as, p, group, e.Stream, sealed[i]); err != nil {
-				return nil, "", public(err)
+				return nil, "", kms.Public(err)
 			}
 			w.after = &e.pos
 			if _, ok := pattern.Match(e.Message); !ok {

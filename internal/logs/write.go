@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -71,7 +72,7 @@ func (s *Service) Put(ctx context.Context, p Place, group, stream string, events
 	}
 	e := &entry{place: p, group: group, stream: stream, result: make(chan error, 1)}
 	if e.rows, err = s.sealAll(ctx, p, group, stream, body.Key, events); err != nil {
-		return rejected, public(err)
+		return rejected, kms.Public(err)
 	}
 	if err := s.send(ctx, e); err != nil {
 		return rejected, err

@@ -163,7 +163,7 @@ func (r *Room) pack(ctx context.Context, d *draft, arn string) (*packageRow, str
 }
 
 // errEdited says that a draft was edited while its package was made.
-var errEdited = errors.New("the draft was edited meanwhile")
+var errEdited = fmt.Errorf("the draft was edited meanwhile: %w", store.ErrConflict)
 
 // keep stores a package under its address, once.
 func keep(tx *store.Tx, agent *store.Record[agentRow], address string, row *packageRow) error {

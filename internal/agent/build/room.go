@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -115,20 +114,7 @@ func missing() error { return apierr.New(apierr.ResourceNotFound, textMissing) }
 
 // failure turns what the store answers into what the wire knows.
 func failure(err error) error {
-	if r := kms.Refusal(err); r != nil {
-		return r
-	}
-	if _, ok := errors.AsType[*apierr.Error](err); ok {
-		return err // it was worded where it arose
-	}
-	const busy = "The agent is being changed by another request. Try again."
-	if errors.Is(err, errEdited) {
-		return apierr.Wrap(apierr.Conflict, err, busy)
-	}
-	if e := store.Failure(err, textMissing, busy); e != nil {
-		return e
-	}
-	return err
+	return kms.Failure(err, textMissing, "The agent is being changed by another request. Try again.")
 }
 
 func invalid(format string, args ...any) error { return apierr.New(apierr.Validation, format, args...) }

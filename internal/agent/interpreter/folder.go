@@ -44,14 +44,6 @@ func as(ctx context.Context, c *turn.Code) context.Context {
 	return kms.As(ctx, kms.Asking{Context: map[string]string{kms.AgentContextKey: c.Agent}})
 }
 
-// refusal words a key that cannot be used.
-func refusal(err error) error {
-	if r := kms.Refusal(err); r != nil {
-		return r
-	}
-	return err
-}
-
 func (x *Interpreter) load(ctx context.Context, c *turn.Code) (*folder, error) {
 	var rec store.Record[folder]
 	err := x.cfg.Store.View(as(ctx, c), func(tx *store.Tx) (err error) {
@@ -62,7 +54,7 @@ func (x *Interpreter) load(ctx context.Context, c *turn.Code) (*folder, error) {
 		return &folder{Files: map[string][]byte{}}, nil
 	}
 	if err != nil {
-		return nil, refusal(fmt.Errorf("files of a sandbox session: %w", err))
+		return nil, kms.Public(fmt.Errorf("files of a sandbox session: %w", err))
 	}
 	f := rec.Body
 	if f.Files == nil {
@@ -89,7 +81,7 @@ func (x *Interpreter) save(ctx context.Context, c *turn.Code, f *folder) error {
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrNotFound) {
 		return apierr.Wrap(apierr.Conflict, err, "The files of the sandbox session were changed by another run meanwhile. Run the code again.")
 	}
-	return refusal(err)
+	return kms.Public(err)
 }
 
 // Forget removes the files of a session, in the transaction that ends it.

@@ -45,12 +45,7 @@ func (r *Room) direct(ctx context.Context, h *job.Handle) error {
 		return err
 	}
 	if err := d.work(ctx); err != nil {
-		if _, final := errors.AsType[*fatal](err); !final && ctx.Err() == nil {
-			if rerr := h.Checkpoint(ctx, d.done, func(tx *store.Tx) error { return release(tx, home, h.ID) }); rerr != nil {
-				h.Log.WarnContext(ctx, "the turn of the data source stays taken", "error", rerr)
-			}
-		}
-		return ended(err)
+		return broken(ctx, h, home, d.done, err)
 	}
 	return r.cfg.At(AtEnd)
 }

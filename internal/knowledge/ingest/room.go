@@ -184,19 +184,7 @@ func conflict(format string, args ...any) error { return apierr.New(apierr.Confl
 
 // failure turns what the store answers into what the wire knows.
 func failure(err error) error {
-	if err == nil {
-		return nil
-	}
-	if r := kms.Refusal(err); r != nil {
-		return r
-	}
-	if _, ok := errors.AsType[*apierr.Error](err); ok {
-		return err
-	}
-	if e := store.Failure(err, knowledge.TextMissing, "The data source is being changed by another request. Try again."); e != nil {
-		return e
-	}
-	return err
+	return kms.Failure(err, knowledge.TextMissing, "The data source is being changed by another request. Try again.")
 }
 
 func token(c *call.Call, operation string, value *string) store.Token {

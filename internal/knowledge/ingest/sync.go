@@ -25,6 +25,17 @@ func ended(err error) error {
 	return err
 }
 
+// broken ends an attempt that had the turn. After an error that may pass the job tries
+// again later, and others need not wait for that.
+func broken(ctx context.Context, h *job.Handle, at home, done progress, err error) error {
+	if _, final := errors.AsType[*fatal](err); !final && ctx.Err() == nil {
+		if rerr := h.Checkpoint(ctx, done, func(tx *store.Tx) error { return release(tx, at, h.ID) }); rerr != nil {
+			h.Log.WarnContext(ctx, "the turn of the data source stays taken", "error", rerr)
+		}
+	}
+	return ended(err)
+}
+
 // progress is the cursor of a job: it only moves, so that attempts without progress
 // are counted.
 type progress struct {
@@ -66,13 +77,7 @@ func (r *Room) sync(ctx context.Context, h *job.Handle) error {
 		return err
 	}
 	if err := s.work(ctx); err != nil {
-		if _, final := errors.AsType[*fatal](err); !final && ctx.Err() == nil {
-			// It will try again later; others need not wait for that.
-			if rerr := h.Checkpoint(ctx, s.done, func(tx *store.Tx) error { return release(tx, home, h.ID) }); rerr != nil {
-				h.Log.WarnContext(ctx, "the turn of the data source stays taken", "error", rerr)
-			}
-		}
-		return ended(err)
+		return broken(ctx, h, home, s.done, err)
 	}
 	return r.cfg.At(AtEnd)
 }
