@@ -31,7 +31,11 @@ func measurePgvector(ctx context.Context, t *table, d *drawn, cache string, want
 		t.row("pgvector", "does not start: "+err.Error(), "-", "", true)
 		return nil
 	}
-	defer stop()
+	defer func() {
+		if err := stop(); err != nil {
+			t.row("pgvector", "does not end: "+err.Error(), "-", "", true)
+		}
+	}()
 	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return err

@@ -8,6 +8,6 @@ import (
 )
 
 // startPostgres works on Unix only.
-func startPostgres(context.Context, string) (string, func(), error) {
+func startPostgres(context.Context, string) (string, func() error, error) {
 	return "", nil, errors.New("a private PostgreSQL server is started on Unix only")
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -52,86 +53,110 @@ func StartPostgres(t testing.TB) string {
 		}
 		t.Skipf("no PostgreSQL: %v (Debian: apt-get install postgresql)", err)
 	}
-	// Not t.TempDir: a socket path may have 107 bytes, and the server's user, who is
-	// not root, must reach it.
-	dir, err := os.MkdirTemp("/tmp", "outcrop-pg-")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	dsn, stop, err := RunPostgres(ctx, bin, "fsync=off", "shared_buffers=16MB", "max_connections=100")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the PostgreSQL folder: %v", err)
+		if err := stop(); err != nil {
+			t.Error(err)
 		}
 	})
+	return dsn
+}
+
+// RunPostgres starts a server of the programs in the folder bin, with these settings, on
+// a Unix socket in a folder of its own, and answers its address once it answers; ctx
+// bounds that. stop ends it and removes the folder.
+func RunPostgres(ctx context.Context, bin string, settings ...string) (dsn string, stop func() error, err error) {
+	// Not a test's folder: a socket path may have 107 bytes, and the server's user, who
+	// is not root, must reach it.
+	dir, err := os.MkdirTemp("/tmp", "outcrop-pg-")
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() == 0 {
-		cred, err := unprivileged()
-		if err != nil {
-			t.Fatalf("PostgreSQL refuses to run as root: %v", err)
+		if attr.Credential, err = unprivileged(); err != nil {
+			return "", nil, fmt.Errorf("PostgreSQL refuses to run as root: %w", err)
 		}
-		attr.Credential = cred
-		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-			t.Fatal(err)
+		if err := os.Chown(dir, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {
+			return "", nil, err
 		}
 	}
 	env := append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "PG") }), "LC_ALL=C", "HOME="+dir)
 	data := filepath.Join(dir, "data")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-	defer cancel()
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "outcrop", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, env, attr
 	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
+		return "", nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	logPath := filepath.Join(dir, "log")
 	logFile, err := os.Create(logPath)
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	defer func() { _ = logFile.Close() }()
-	server := exec.Command("/bin/sh", "-c", watchdog, "sh", filepath.Join(bin, "postgres"), "-D", data, "-k", dir,
-		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=100")
+	defer func() { _ = logFile.Close() }() // the server has its own
+	args := []string{"-c", watchdog, "sh", filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses="}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	server := exec.Command("/bin/sh", args...)
 	server.Dir, server.Env, server.SysProcAttr = dir, env, attr
 	server.Stdout, server.Stderr = logFile, logFile
 	leash, err := server.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
 	if err := server.Start(); err != nil {
-		t.Fatalf("start postgres: %v", err)
+		return "", nil, fmt.Errorf("start postgres: %w", err)
 	}
-	t.Cleanup(func() { stop(t, server, leash) })
+	dsn = (&url.URL{Scheme: "postgres", User: url.User("outcrop"), Path: "/postgres", RawQuery: url.Values{"host": {dir}}.Encode()}).String()
+	if err := answers(ctx, dsn); err != nil {
+		out, _ := os.ReadFile(logPath)
+		return "", nil, errors.Join(fmt.Errorf("postgres does not answer: %w\n%s", err, out), halt(server, leash))
+	}
+	return dsn, func() error { return errors.Join(halt(server, leash), os.RemoveAll(dir)) }, nil
+}
 
-	dsn := (&url.URL{Scheme: "postgres", User: url.User("outcrop"), Path: "/postgres", RawQuery: url.Values{"host": {dir}}.Encode()}).String()
+// answers waits until the server does.
+func answers(ctx context.Context, dsn string) error {
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer func() { _ = db.Close() }()
 	for {
 		if err = db.PingContext(ctx); err == nil {
-			return dsn
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			out, _ := os.ReadFile(logPath)
-			t.Fatalf("postgres does not answer: %v\n%s", err, out)
+			return err
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// stop closes the leash, which is a fast shutdown, and insists after ten seconds.
-func stop(t testing.TB, server *exec.Cmd, leash io.Closer) {
+// halt closes the leash, which is a fast shutdown, and insists after a while.
+func halt(server *exec.Cmd, leash io.Closer) error {
 	_ = leash.Close()
 	ended := make(chan struct{})
 	go func() { _ = server.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+		return nil
+	case <-time.After(20 * time.Second):
 		_ = syscall.Kill(-server.Process.Pid, syscall.SIGKILL)
 		<-ended
-		t.Error("postgres did not stop in ten seconds and was killed")
+		return errors.New("postgres did not stop in 20 seconds and was killed")
 	}
 }
 
