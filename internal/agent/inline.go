@@ -11,6 +11,7 @@ import (
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Definitions reads the parts of an agent's definition that built and inline agents
@@ -36,8 +37,8 @@ const (
 // kept of it but the session.
 func (rt *Runtime) InvokeInlineAgent(ctx context.Context, in *runtime.InvokeInlineAgentInput, w *runtime.InvokeInlineAgentWriter) error {
 	i := &invocation{
-		Input: turn.Input{Inline: true, SessionID: in.SessionId, Text: orZero(in.InputText), Trace: orZero(in.EnableTrace)},
-		end:   orZero(in.EndSession), owner: inlineOwner, sink: inlineSink{w},
+		Input: turn.Input{Inline: true, SessionID: in.SessionId, Text: optional.Value(in.InputText), Trace: optional.Value(in.EnableTrace)},
+		end:   optional.Value(in.EndSession), owner: inlineOwner, sink: inlineSink{w},
 		open: func() error {
 			return w.Open(&runtime.InvokeInlineAgentOutput{ContentType: "application/json", SessionId: in.SessionId})
 		},
@@ -60,7 +61,7 @@ func (rt *Runtime) InvokeInlineAgent(ctx context.Context, in *runtime.InvokeInli
 	i.Agent = &turn.Alias{Plan: p}
 	if s := in.InlineSessionState; s != nil {
 		i.Attributes, i.PromptAttributes = s.SessionAttributes, s.PromptSessionAttributes
-		i.InvocationID, i.Results, i.Files = orZero(s.InvocationId), s.ReturnControlInvocationResults, s.Files
+		i.InvocationID, i.Results, i.Files = optional.Value(s.InvocationId), s.ReturnControlInvocationResults, s.Files
 		if s.ConversationHistory != nil {
 			i.History = s.ConversationHistory.Messages
 		}
@@ -94,8 +95,8 @@ func (d *definition) plan(ctx context.Context, c *runtime.Collaborator, team []r
 		return nil, apierr.New(apierr.Validation, "Guardrails are not built in Outcrop, so an agent with a guardrailConfiguration is refused. Remove it to run the agent without one.")
 	}
 	p := &plan.Plan{
-		Name: orZero(c.AgentName), ARN: call.From(ctx).ARN("agent/" + inlineOwner), Model: c.FoundationModel, Instruction: c.Instruction,
-		Key: orZero(c.CustomerEncryptionKeyArn), IdleTTL: inlineTTL, Orchestration: plan.DefaultOrchestration, Collaboration: plan.Collaboration(c.AgentCollaboration),
+		Name: optional.Value(c.AgentName), ARN: call.From(ctx).ARN("agent/" + inlineOwner), Model: c.FoundationModel, Instruction: c.Instruction,
+		Key: optional.Value(c.CustomerEncryptionKeyArn), IdleTTL: inlineTTL, Orchestration: plan.DefaultOrchestration, Collaboration: plan.Collaboration(c.AgentCollaboration),
 	}
 	if p.Collaboration == "" {
 		p.Collaboration = plan.Alone
@@ -136,7 +137,7 @@ func (d *definition) plan(ctx context.Context, c *runtime.Collaborator, team []r
 // collaborator is an agent of the request, or one that was built.
 func (d *definition) collaborator(ctx context.Context, c *runtime.CollaboratorConfiguration, team []runtime.Collaborator, depth int) (*plan.Collaborator, error) {
 	out := &plan.Collaborator{
-		Name: c.CollaboratorName, Instruction: c.CollaboratorInstruction, Alias: orZero(c.AgentAliasArn), Relay: c.RelayConversationHistory == runtime.RelayConversationHistoryToCollaborator,
+		Name: c.CollaboratorName, Instruction: c.CollaboratorInstruction, Alias: optional.Value(c.AgentAliasArn), Relay: c.RelayConversationHistory == runtime.RelayConversationHistoryToCollaborator,
 	}
 	if out.Alias != "" {
 		return out, nil
@@ -145,7 +146,7 @@ func (d *definition) collaborator(ctx context.Context, c *runtime.CollaboratorCo
 		return nil, apierr.New(apierr.Validation, "The collaborator %s lies %d levels deep; %d are allowed.", out.Name, depth+1, maxInlineDepth-1)
 	}
 	for i := range team {
-		if orZero(team[i].AgentName) != out.Name {
+		if optional.Value(team[i].AgentName) != out.Name {
 			continue
 		}
 		p, err := d.plan(ctx, &team[i], team, depth+1)
@@ -163,7 +164,7 @@ func (d *definition) group(ctx context.Context, g *runtime.AgentActionGroup) (*p
 	refuse := func(format string, args ...any) error {
 		return apierr.New(apierr.Validation, "Action group %s: %s", g.ActionGroupName, fmt.Sprintf(format, args...))
 	}
-	out := &plan.Group{Name: g.ActionGroupName, Description: orZero(g.Description), Signature: string(g.ParentActionGroupSignature), Params: g.ParentActionGroupSignatureParams}
+	out := &plan.Group{Name: g.ActionGroupName, Description: optional.Value(g.Description), Signature: string(g.ParentActionGroupSignature), Params: g.ParentActionGroupSignatureParams}
 	if out.Signature != "" {
 		if g.Description != nil || g.ApiSchema != nil || g.FunctionSchema != nil || g.ActionGroupExecutor != nil {
 			return nil, refuse("a group with a parentActionGroupSignature has no description, schema or executor.")

@@ -6,6 +6,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/turn"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // InvokeAgent runs one turn of an agent that was built, as its alias shows it now.
@@ -19,16 +20,16 @@ func (rt *Runtime) InvokeAgent(ctx context.Context, in *runtime.InvokeAgentInput
 	}
 	i := &invocation{
 		Input: turn.Input{
-			Agent: alias, SessionID: in.SessionId, MemoryID: orZero(in.MemoryId), Text: orZero(in.InputText), Trace: orZero(in.EnableTrace),
+			Agent: alias, SessionID: in.SessionId, MemoryID: optional.Value(in.MemoryId), Text: optional.Value(in.InputText), Trace: optional.Value(in.EnableTrace),
 		},
-		end: orZero(in.EndSession), owner: in.AgentId, sink: agentSink{w},
+		end: optional.Value(in.EndSession), owner: in.AgentId, sink: agentSink{w},
 		open: func() error {
 			return w.Open(&runtime.InvokeAgentOutput{ContentType: "application/json", SessionId: in.SessionId, MemoryId: in.MemoryId})
 		},
 	}
 	if s := in.SessionState; s != nil {
 		i.Attributes, i.PromptAttributes = s.SessionAttributes, s.PromptSessionAttributes
-		i.InvocationID, i.Results, i.Files, i.Knowledge = orZero(s.InvocationId), s.ReturnControlInvocationResults, s.Files, s.KnowledgeBaseConfigurations
+		i.InvocationID, i.Results, i.Files, i.Knowledge = optional.Value(s.InvocationId), s.ReturnControlInvocationResults, s.Files, s.KnowledgeBaseConfigurations
 		if s.ConversationHistory != nil {
 			i.History = s.ConversationHistory.Messages
 		}
@@ -40,10 +41,10 @@ func (rt *Runtime) InvokeAgent(ctx context.Context, in *runtime.InvokeAgentInput
 // shape takes the settings of a request that built and inline agents share.
 func (i *invocation) shape(p *runtime.PromptCreationConfigurations, s *runtime.StreamingConfigurations) {
 	if p != nil {
-		i.ForgetThoughts, i.Turns = orZero(p.ExcludePreviousThinkingSteps), p.PreviousConversationTurnsToInclude
+		i.ForgetThoughts, i.Turns = optional.Value(p.ExcludePreviousThinkingSteps), p.PreviousConversationTurnsToInclude
 	}
 	if s != nil {
-		i.Stream = orZero(s.StreamFinalResponse)
+		i.Stream = optional.Value(s.StreamFinalResponse)
 	}
 }
 
@@ -66,11 +67,4 @@ func (s agentSink) Return(r *runtime.ReturnControlPayload) error {
 
 func (s agentSink) Files(f *runtime.FilePart) error {
 	return s.w.Send(&runtime.InvokeAgentEvent{Files: f})
-}
-
-func orZero[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/conversation"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -303,7 +304,7 @@ func (m *Memories) GetAgentMemory(ctx context.Context, in *runtime.GetAgentMemor
 	ctx = agentContext(ctx, in.AgentId)
 	q := store.Query{
 		Account: c.Account, Region: c.Region, Parent: in.AgentId, Source: in.AgentAliasId, Target: digest(in.MemoryId), Status: []string{memoryReady}, Desc: true,
-		Limit: orZero(in.MaxItems), Cursor: orZero(in.NextToken),
+		Limit: optional.Value(in.MaxItems), Cursor: optional.Value(in.NextToken),
 	}
 	var l store.Page[memoryRow]
 	err := m.cfg.Store.View(ctx, func(tx *store.Tx) (err error) {

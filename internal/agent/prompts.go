@@ -7,6 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/prompt"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Prompts are the prompts of an agent, built or inline: the built-in ones of its model
@@ -21,7 +22,7 @@ func Prompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collab
 		return "", prompts, nil
 	}
 	refuse := func(format string, args ...any) error { return apierr.New(apierr.Validation, format, args...) }
-	parser, used := orZero(o.OverrideLambda), false
+	parser, used := optional.Value(o.OverrideLambda), false
 	for i := range o.PromptConfigurations {
 		in := &o.PromptConfigurations[i]
 		var p *plan.Prompt
@@ -36,7 +37,7 @@ func Prompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collab
 		if in.PromptState != "" {
 			p.Enabled = in.PromptState == runtime.PromptStateEnabled
 		}
-		p.Model, p.Fields = orZero(in.FoundationModel), in.AdditionalModelRequestFields
+		p.Model, p.Fields = optional.Value(in.FoundationModel), in.AdditionalModelRequestFields
 		if in.ParserMode == runtime.CreationModeOverridden {
 			if parser == "" {
 				return "", nil, refuse("The parserMode of %s is OVERRIDDEN, but there is no overrideLambda.", in.PromptType)
@@ -51,7 +52,7 @@ func Prompts(model string, o *runtime.PromptOverrideConfiguration, c plan.Collab
 				return "", nil, err
 			}
 		}
-		p.Creation, p.Template = plan.Overridden, cmp.Or(orZero(in.BasePromptTemplate), p.Template)
+		p.Creation, p.Template = plan.Overridden, cmp.Or(optional.Value(in.BasePromptTemplate), p.Template)
 		if f := in.InferenceConfiguration; f != nil {
 			p.Inference = plan.Inference{TopK: f.TopK, MaxTokens: f.MaximumLength, Stop: f.StopSequences}
 			if f.Temperature != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/bedrockruntime"
 	"github.com/outcrop-dev/outcrop/internal/engine"
 	"github.com/outcrop-dev/outcrop/internal/inference/family"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 const (
@@ -85,7 +86,7 @@ func (rd *reader) block(b *bedrockruntime.ContentBlock, where string) (engine.Pa
 		if r == nil { // redacted: nothing that a model could read
 			return engine.Part{Reasoning: &engine.Reasoning{}}, nil
 		}
-		return engine.Part{Reasoning: &engine.Reasoning{Text: r.Text, Signature: deref(r.Signature)}}, nil
+		return engine.Part{Reasoning: &engine.Reasoning{Text: r.Text, Signature: optional.Value(r.Signature)}}, nil
 	case b.CachePoint != nil:
 		return engine.Part{CachePoint: true}, nil
 	case b.GuardContent != nil:
@@ -99,7 +100,7 @@ func (rd *reader) block(b *bedrockruntime.ContentBlock, where string) (engine.Pa
 	case b.CitationsContent != nil:
 		var text strings.Builder
 		for _, c := range b.CitationsContent.Content {
-			text.WriteString(deref(c.Text))
+			text.WriteString(optional.Value(c.Text))
 		}
 		return engine.Part{Text: text.String()}, nil
 	case b.SearchResult != nil:
@@ -114,13 +115,6 @@ func (rd *reader) block(b *bedrockruntime.ContentBlock, where string) (engine.Pa
 
 func unsupportedBlock(kind string) error {
 	return invalid("This model doesn't support the %s content block that you provided. Update the content block and try again.", kind)
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 func (rd *reader) image(format string, src *bedrockruntime.ImageSource, where string) (engine.Part, error) {
@@ -164,7 +158,7 @@ func (rd *reader) document(d *bedrockruntime.DocumentBlock, where string) (engin
 	if err != nil {
 		return engine.Part{}, err
 	}
-	return engine.Part{Text: family.Document(d.Name, deref(d.Context), text)}, nil
+	return engine.Part{Text: family.Document(d.Name, optional.Value(d.Context), text)}, nil
 }
 
 func documentText(d *bedrockruntime.DocumentBlock, where string) (string, error) {
@@ -179,7 +173,7 @@ func documentText(d *bedrockruntime.DocumentBlock, where string) (string, error)
 	case src.Content != nil:
 		var b strings.Builder
 		for _, c := range src.Content {
-			b.WriteString(deref(c.Text))
+			b.WriteString(optional.Value(c.Text))
 			b.WriteByte('\n')
 		}
 		return b.String(), nil
@@ -333,7 +327,7 @@ func tools(r *engine.Request, c *bedrockruntime.ToolConfiguration) (cached bool,
 		if slices.ContainsFunc(r.Tools, func(o engine.Tool) bool { return o.Name == spec.Name }) {
 			return false, invalid("The toolConfig.tools field has more than one tool with the name %s. Give each tool a name of its own and try again.", spec.Name)
 		}
-		r.Tools = append(r.Tools, engine.Tool{Name: spec.Name, Description: deref(spec.Description), Schema: spec.InputSchema.Json})
+		r.Tools = append(r.Tools, engine.Tool{Name: spec.Name, Description: optional.Value(spec.Description), Schema: spec.InputSchema.Json})
 	}
 	if len(r.Tools) == 0 {
 		return false, invalid("The toolConfig.tools field has no tool. Add a toolSpec and try again.")

@@ -17,6 +17,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/tag"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 func baseARN(c *call.Call, id string) string { return c.ARN("knowledge-base/" + id) }
@@ -25,7 +26,7 @@ func baseARN(c *call.Call, id string) string { return c.ARN("knowledge-base/" + 
 func (r *Room) view(c *call.Call, tx *store.Tx, rec *store.Record[baseRow]) *api.KnowledgeBase {
 	b := &rec.Body
 	return &api.KnowledgeBase{
-		KnowledgeBaseId: rec.ID, KnowledgeBaseArn: baseARN(c, rec.ID), Name: b.Name, Description: optional(b.Description), RoleArn: b.Role,
+		KnowledgeBaseId: rec.ID, KnowledgeBaseArn: baseARN(c, rec.ID), Name: b.Name, Description: optional.Of(b.Description), RoleArn: b.Role,
 		KnowledgeBaseConfiguration: b.Config, StorageConfiguration: b.Storage, Status: b.State.At(tx.Now, r.cfg.Transition),
 		FailureReasons: b.Reasons, CreatedAt: rec.Created, UpdatedAt: b.Changed,
 	}
@@ -87,7 +88,7 @@ func (r KnowledgeBases) CreateKnowledgeBase(ctx context.Context, in *api.CreateK
 		return nil, err
 	}
 	row := baseRow{
-		Partition: c.Partition, Name: in.Name, Description: deref(in.Description), Role: in.RoleArn,
+		Partition: c.Partition, Name: in.Name, Description: optional.Value(in.Description), Role: in.RoleArn,
 		Config: in.KnowledgeBaseConfiguration, Storage: in.StorageConfiguration, Model: model,
 	}
 	b := r.baseOf(&store.Record[baseRow]{Key: key, Body: row}, r.cfg.Now())
@@ -217,12 +218,12 @@ func (r KnowledgeBases) ListKnowledgeBases(ctx context.Context, in *api.ListKnow
 	var out *api.ListKnowledgeBasesOutput
 	err := r.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		p, err := bases.List(tx, store.Query{
-			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
+			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: optional.Value(in.NextToken),
 		})
 		if err != nil {
 			return err
 		}
-		out = &api.ListKnowledgeBasesOutput{KnowledgeBaseSummaries: make([]api.KnowledgeBaseSummary, 0, len(p.Records)), NextToken: optional(p.Next)}
+		out = &api.ListKnowledgeBasesOutput{KnowledgeBaseSummaries: make([]api.KnowledgeBaseSummary, 0, len(p.Records)), NextToken: optional.Of(p.Next)}
 		for i := range p.Records {
 			rec := &p.Records[i]
 			if rec.Sealed != nil {
@@ -230,7 +231,7 @@ func (r KnowledgeBases) ListKnowledgeBases(ctx context.Context, in *api.ListKnow
 			}
 			b := &rec.Body
 			out.KnowledgeBaseSummaries = append(out.KnowledgeBaseSummaries, api.KnowledgeBaseSummary{
-				KnowledgeBaseId: rec.ID, Name: b.Name, Description: optional(b.Description), Status: b.State.At(tx.Now, r.cfg.Transition), UpdatedAt: b.Changed,
+				KnowledgeBaseId: rec.ID, Name: b.Name, Description: optional.Of(b.Description), Status: b.State.At(tx.Now, r.cfg.Transition), UpdatedAt: b.Changed,
 			})
 		}
 		return nil
@@ -284,7 +285,7 @@ func (r KnowledgeBases) UpdateKnowledgeBase(ctx context.Context, in *api.UpdateK
 		if b.State, err = passing(now, update, tx.Now); err != nil {
 			return baseBusy(key.ID, now)
 		}
-		b.Name, b.Description, b.Role, b.Config, b.Model = in.Name, deref(in.Description), in.RoleArn, in.KnowledgeBaseConfiguration, model
+		b.Name, b.Description, b.Role, b.Config, b.Model = in.Name, optional.Value(in.Description), in.RoleArn, in.KnowledgeBaseConfiguration, model
 		b.Reasons, b.Changed = nil, later(tx.Now, b.Changed)
 		rec.Name = in.Name
 		if rec, err = bases.Put(tx, rec); err != nil {

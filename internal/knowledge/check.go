@@ -7,6 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/knowledge/chunk"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // part is an object of a configuration and the type that it belongs to.
@@ -99,7 +100,7 @@ func bedrockModel(v *api.VectorKnowledgeBaseConfiguration) *api.BedrockEmbedding
 // dimensions is what a configuration asks for, 0 for the model's own.
 func dimensions(c *api.KnowledgeBaseConfiguration) int {
 	if m := bedrockModel(c.VectorKnowledgeBaseConfiguration); m != nil {
-		return deref(m.Dimensions)
+		return optional.Value(m.Dimensions)
 	}
 	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -46,19 +47,5 @@ func unsupported(field, what string) error {
 }
 
 func token(c *call.Call, operation string, value *string) store.Token {
-	return store.Token{Account: c.Account, Region: c.Region, Operation: operation, Value: deref(value)}
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func deref[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
+	return store.Token{Account: c.Account, Region: c.Region, Operation: operation, Value: optional.Value(value)}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/vector"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Config says what the room works with. Store, Models and Indexes are needed.
@@ -89,7 +90,7 @@ func (r *Room) baseOf(rec *store.Record[baseRow], now time.Time) *Base {
 	b := &rec.Body
 	return &Base{
 		Account: rec.Account, Region: rec.Region, Partition: b.Partition, ID: rec.ID,
-		Name: b.Name, Role: b.Role, Status: b.State.At(now, r.cfg.Transition), Config: deref(b.Config), Storage: b.Storage,
+		Name: b.Name, Role: b.Role, Status: b.State.At(now, r.cfg.Transition), Config: optional.Value(b.Config), Storage: b.Storage,
 		Model: b.Model, Width: b.Width, KeyARN: b.Key,
 	}
 }
@@ -97,7 +98,7 @@ func (r *Room) baseOf(rec *store.Record[baseRow], now time.Time) *Base {
 func sourceOf(rec *store.Record[sourceRow]) *Source {
 	s := &rec.Body
 	return &Source{
-		Base: rec.Parent, ID: rec.ID, Name: s.Name, Status: s.Status, Config: deref(s.Config), Ingestion: s.Ingestion,
+		Base: rec.Parent, ID: rec.ID, Name: s.Name, Status: s.Status, Config: optional.Value(s.Config), Ingestion: s.Ingestion,
 		Deletion: s.Deletion, KeyARN: s.key(),
 	}
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/store"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 func sourceView(rec *store.Record[sourceRow]) *api.DataSource {
 	s := &rec.Body
 	return &api.DataSource{
-		KnowledgeBaseId: rec.Parent, DataSourceId: rec.ID, Name: s.Name, Description: optional(s.Description), Status: s.Status,
+		KnowledgeBaseId: rec.Parent, DataSourceId: rec.ID, Name: s.Name, Description: optional.Of(s.Description), Status: s.Status,
 		DataSourceConfiguration: s.Config, ServerSideEncryptionConfiguration: s.Encryption, VectorIngestionConfiguration: s.Ingestion,
 		DataDeletionPolicy: s.Deletion, FailureReasons: s.Reasons, CreatedAt: rec.Created, UpdatedAt: rec.Updated,
 	}
@@ -65,7 +66,7 @@ func (r DataSources) CreateDataSource(ctx context.Context, in *api.CreateDataSou
 		return nil, err
 	}
 	row := sourceRow{
-		Name: in.Name, Description: deref(in.Description), Config: in.DataSourceConfiguration, Ingestion: in.VectorIngestionConfiguration,
+		Name: in.Name, Description: optional.Value(in.Description), Config: in.DataSourceConfiguration, Ingestion: in.VectorIngestionConfiguration,
 		Deletion: cmp.Or(in.DataDeletionPolicy, api.DataDeletionPolicyDelete), Encryption: in.ServerSideEncryptionConfiguration,
 		Status: sourceStates.Initial(),
 	}
@@ -151,19 +152,19 @@ func (r DataSources) ListDataSources(ctx context.Context, in *api.ListDataSource
 		}
 		p, err := sources.List(tx, store.Query{
 			Account: key.Account, Region: key.Region, Parent: key.ID, Sort: store.ByCreated, Desc: true,
-			Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
+			Limit: page.Few(in.MaxResults), Cursor: optional.Value(in.NextToken),
 		})
 		if err != nil {
 			return err
 		}
-		out = &api.ListDataSourcesOutput{DataSourceSummaries: make([]api.DataSourceSummary, 0, len(p.Records)), NextToken: optional(p.Next)}
+		out = &api.ListDataSourcesOutput{DataSourceSummaries: make([]api.DataSourceSummary, 0, len(p.Records)), NextToken: optional.Of(p.Next)}
 		for i := range p.Records {
 			rec := &p.Records[i]
 			if rec.Sealed != nil {
 				return rec.Sealed
 			}
 			out.DataSourceSummaries = append(out.DataSourceSummaries, api.DataSourceSummary{
-				KnowledgeBaseId: key.ID, DataSourceId: rec.ID, Name: rec.Body.Name, Description: optional(rec.Body.Description),
+				KnowledgeBaseId: key.ID, DataSourceId: rec.ID, Name: rec.Body.Name, Description: optional.Of(rec.Body.Description),
 				Status: rec.Body.Status, UpdatedAt: rec.Updated,
 			})
 		}
@@ -185,7 +186,7 @@ func (r DataSources) UpdateDataSource(ctx context.Context, in *api.UpdateDataSou
 		return nil, err
 	}
 	replace := func(s *sourceRow) {
-		s.Name, s.Description, s.Config = in.Name, deref(in.Description), in.DataSourceConfiguration
+		s.Name, s.Description, s.Config = in.Name, optional.Value(in.Description), in.DataSourceConfiguration
 		s.Deletion, s.Encryption = cmp.Or(in.DataDeletionPolicy, api.DataDeletionPolicyDelete), in.ServerSideEncryptionConfiguration
 	}
 	check := func(tx *store.Tx, base *store.Record[baseRow]) (store.Record[sourceRow], error) {

@@ -24,7 +24,7 @@ var floors = []struct {
 	name     string
 	packages []string
 }{
-	{"ground", []string{"api", "apierr", "arn", "call", "clock", "config", "failpoint", "gate", "lifecycle", "page"}},
+	{"ground", []string{"api", "apierr", "arn", "call", "clock", "config", "failpoint", "gate", "lifecycle", "optional", "page"}},
 	{"ports", []string{"store", "object", "vector", "engine", "sandbox", "lambda"}},
 	{"house services", []string{"iam", "kms", "secret", "logs", "job", "quota", "audit", "event", "metric", "trace", "conversation", "bucket", "vectorbucket"}},
 	{"wire", []string{"restjson", "queryxml", "awsjson", "eventstream", "sigv4", "gateway"}},

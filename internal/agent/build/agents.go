@@ -14,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -62,10 +63,10 @@ func (r *Room) view(c *call.Call, rec *store.Record[agentRow]) *api.Agent {
 	s := r.status(a)
 	out := &api.Agent{
 		AgentArn: agentARN(c, rec.ID), AgentCollaboration: a.Config.Collaboration, AgentId: rec.ID, AgentName: a.Config.Name,
-		AgentResourceRoleArn: a.Config.Role, AgentStatus: s, AgentVersion: draftVersion, ClientToken: optional(a.Config.Token),
-		CreatedAt: rec.Created, UpdatedAt: a.Changed, CustomOrchestration: a.Config.Custom, CustomerEncryptionKeyArn: optional(a.Config.Key),
-		Description: optional(a.Config.Description), FoundationModel: optional(a.Config.Model), IdleSessionTTLInSeconds: a.Config.TTL,
-		Instruction: optional(a.Config.Instruction), MemoryConfiguration: a.Config.Memory, OrchestrationType: a.Config.Orchestration,
+		AgentResourceRoleArn: a.Config.Role, AgentStatus: s, AgentVersion: draftVersion, ClientToken: optional.Of(a.Config.Token),
+		CreatedAt: rec.Created, UpdatedAt: a.Changed, CustomOrchestration: a.Config.Custom, CustomerEncryptionKeyArn: optional.Of(a.Config.Key),
+		Description: optional.Of(a.Config.Description), FoundationModel: optional.Of(a.Config.Model), IdleSessionTTLInSeconds: a.Config.TTL,
+		Instruction: optional.Of(a.Config.Instruction), MemoryConfiguration: a.Config.Memory, OrchestrationType: a.Config.Orchestration,
 	}
 	if !a.Prepared.IsZero() {
 		out.PreparedAt = new(a.Prepared)
@@ -119,10 +120,10 @@ func (r Agents) CreateAgent(ctx context.Context, in *api.CreateAgentInput) (*api
 	id := arn.NewID()
 	c, key := at(ctx, id)
 	conf := config{
-		Name: in.AgentName, Description: deref(in.Description), Instruction: deref(in.Instruction), Model: deref(in.FoundationModel),
-		Role: deref(in.AgentResourceRoleArn), Key: deref(in.CustomerEncryptionKeyArn), TTL: 600,
+		Name: in.AgentName, Description: optional.Value(in.Description), Instruction: optional.Value(in.Instruction), Model: optional.Value(in.FoundationModel),
+		Role: optional.Value(in.AgentResourceRoleArn), Key: optional.Value(in.CustomerEncryptionKeyArn), TTL: 600,
 		Collaboration: cmp.Or(in.AgentCollaboration, api.AgentCollaborationDisabled), Orchestration: cmp.Or(in.OrchestrationType, api.OrchestrationTypeDefault),
-		Custom: in.CustomOrchestration, Memory: in.MemoryConfiguration, Prompts: in.PromptOverrideConfiguration, Token: deref(in.ClientToken),
+		Custom: in.CustomOrchestration, Memory: in.MemoryConfiguration, Prompts: in.PromptOverrideConfiguration, Token: optional.Value(in.ClientToken),
 	}
 	if in.IdleSessionTTLInSeconds != nil {
 		conf.TTL = *in.IdleSessionTTLInSeconds
@@ -208,7 +209,7 @@ func (r Agents) ListAgents(ctx context.Context, in *api.ListAgentsInput) (*api.L
 	out := &api.ListAgentsOutput{AgentSummaries: []api.AgentSummary{}}
 	err := r.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		p, err := agents.List(tx, store.Query{
-			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
+			Account: c.Account, Region: c.Region, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: optional.Value(in.NextToken),
 		})
 		if err != nil {
 			return err
@@ -218,7 +219,7 @@ func (r Agents) ListAgents(ctx context.Context, in *api.ListAgentsInput) (*api.L
 			// What a key hides is left out; the agent itself is listed.
 			s := api.AgentSummary{AgentId: rec.ID, AgentName: rec.Name, AgentStatus: api.AgentStatusFailed, UpdatedAt: rec.Updated, LatestAgentVersion: new(draftVersion)}
 			if rec.Sealed == nil {
-				s.AgentStatus, s.UpdatedAt, s.Description = r.status(&rec.Body), rec.Body.Changed, optional(rec.Body.Config.Description)
+				s.AgentStatus, s.UpdatedAt, s.Description = r.status(&rec.Body), rec.Body.Changed, optional.Of(rec.Body.Config.Description)
 			}
 			if latest, err := latestVersion(tx, rec); err != nil {
 				return err
@@ -227,7 +228,7 @@ func (r Agents) ListAgents(ctx context.Context, in *api.ListAgentsInput) (*api.L
 			}
 			out.AgentSummaries = append(out.AgentSummaries, s)
 		}
-		out.NextToken = optional(p.Next)
+		out.NextToken = optional.Of(p.Next)
 		return nil
 	})
 	if err != nil {
@@ -243,8 +244,8 @@ func (r Agents) UpdateAgent(ctx context.Context, in *api.UpdateAgentInput) (*api
 	}
 	c, key := at(ctx, in.AgentId)
 	conf := config{
-		Name: in.AgentName, Description: deref(in.Description), Instruction: deref(in.Instruction), Model: in.FoundationModel,
-		Role: in.AgentResourceRoleArn, Key: deref(in.CustomerEncryptionKeyArn), TTL: 600,
+		Name: in.AgentName, Description: optional.Value(in.Description), Instruction: optional.Value(in.Instruction), Model: in.FoundationModel,
+		Role: in.AgentResourceRoleArn, Key: optional.Value(in.CustomerEncryptionKeyArn), TTL: 600,
 		Collaboration: cmp.Or(in.AgentCollaboration, api.AgentCollaborationDisabled), Orchestration: cmp.Or(in.OrchestrationType, api.OrchestrationTypeDefault),
 		Custom: in.CustomOrchestration, Memory: in.MemoryConfiguration, Prompts: in.PromptOverrideConfiguration,
 	}
@@ -344,7 +345,7 @@ func (r Agents) DeleteAgent(ctx context.Context, in *api.DeleteAgentInput) (*api
 		}
 		for _, a := range list.Records {
 			arn := aliasARN(c, key.ID, a.ID)
-			if !deref(in.SkipResourceInUseCheck) {
+			if !optional.Value(in.SkipResourceInUseCheck) {
 				if a.ID != testAlias {
 					return apierr.New(apierr.Conflict, "Agent %s has the alias %s. Delete its aliases first, or set skipResourceInUseCheck.", key.ID, a.ID)
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -23,7 +24,7 @@ func routing(version, throughput string) []api.AgentAliasRoutingConfigurationLis
 	if version == "" {
 		return []api.AgentAliasRoutingConfigurationListItem{}
 	}
-	return []api.AgentAliasRoutingConfigurationListItem{{AgentVersion: new(version), ProvisionedThroughput: optional(throughput)}}
+	return []api.AgentAliasRoutingConfigurationListItem{{AgentVersion: new(version), ProvisionedThroughput: optional.Of(throughput)}}
 }
 
 func (r *Room) aliasView(c *call.Call, rec *store.Record[aliasRow], agentID string) *api.AgentAlias {
@@ -31,7 +32,7 @@ func (r *Room) aliasView(c *call.Call, rec *store.Record[aliasRow], agentID stri
 	s := r.aliasStatus(a)
 	out := &api.AgentAlias{
 		AgentAliasArn: aliasARN(c, agentID, rec.ID), AgentAliasId: rec.ID, AgentAliasName: a.Name, AgentAliasStatus: s, AgentId: agentID,
-		AliasInvocationState: invocationState(a), ClientToken: optional(a.Token), CreatedAt: rec.Created, UpdatedAt: rec.Updated, Description: optional(a.Description),
+		AliasInvocationState: invocationState(a), ClientToken: optional.Of(a.Token), CreatedAt: rec.Created, UpdatedAt: rec.Updated, Description: optional.Of(a.Description),
 		RoutingConfiguration: routing(a.Version, a.Throughput), AgentAliasHistoryEvents: a.History,
 	}
 	if a.Making && s == a.State.Now && a.State.Then != "" {
@@ -57,7 +58,7 @@ func route(list []api.AgentAliasRoutingConfigurationListItem) (version, throughp
 	if len(list) == 0 {
 		return "", "", nil
 	}
-	version, throughput = deref(list[0].AgentVersion), deref(list[0].ProvisionedThroughput)
+	version, throughput = optional.Value(list[0].AgentVersion), optional.Value(list[0].ProvisionedThroughput)
 	if version == draftVersion {
 		return "", "", invalidField("routingConfiguration", "An alias cannot point at %s. Name a numbered version, or leave routingConfiguration out to make one.", draftVersion)
 	}
@@ -178,7 +179,7 @@ func (r AgentAliases) CreateAgentAlias(ctx context.Context, in *api.CreateAgentA
 				return nil, beyond("aliases of an agent", r.cfg.Quotas.Aliases)
 			}
 			a := aliasRow{
-				Name: in.AgentAliasName, Description: deref(in.Description), Token: deref(in.ClientToken),
+				Name: in.AgentAliasName, Description: optional.Value(in.Description), Token: optional.Value(in.ClientToken),
 				State: lifecycle.Timed[api.AgentAliasStatus]{Now: aliasStates.Initial(), Since: tx.Now, Then: api.AgentAliasStatusPrepared},
 			}
 			if err := r.aim(ctx, tx, agent, &a, version, throughput, address, row, wrong); err != nil {
@@ -250,7 +251,7 @@ func (r AgentAliases) ListAgentAliases(ctx context.Context, in *api.ListAgentAli
 			return err
 		}
 		p, err := aliases.List(tx, store.Query{
-			Account: c.Account, Region: c.Region, Parent: key.ID, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: deref(in.NextToken),
+			Account: c.Account, Region: c.Region, Parent: key.ID, Sort: store.ByCreated, Desc: true, Limit: page.Few(in.MaxResults), Cursor: optional.Value(in.NextToken),
 		})
 		if err != nil {
 			return err
@@ -266,7 +267,7 @@ func (r AgentAliases) ListAgentAliases(ctx context.Context, in *api.ListAgentAli
 				CreatedAt: v.CreatedAt, Description: v.Description, RoutingConfiguration: v.RoutingConfiguration, UpdatedAt: v.UpdatedAt,
 			})
 		}
-		out.NextToken = optional(p.Next)
+		out.NextToken = optional.Of(p.Next)
 		return nil
 	})
 	if err != nil {
@@ -303,7 +304,7 @@ func (r AgentAliases) UpdateAgentAlias(ctx context.Context, in *api.UpdateAgentA
 			return invalid("Update operation can't be performed on AgentAlias when it is in %s state. Retry the request when the alias is in a valid state.", now)
 		}
 		a.State = lifecycle.Timed[api.AgentAliasStatus]{Now: next, Since: tx.Now, Then: api.AgentAliasStatusPrepared}
-		a.Name, a.Description, rec.Name = in.AgentAliasName, deref(in.Description), in.AgentAliasName
+		a.Name, a.Description, rec.Name = in.AgentAliasName, optional.Value(in.Description), in.AgentAliasName
 		a.Paused = in.AliasInvocationState == api.AliasInvocationStateRejectInvocations
 		if err := r.aim(ctx, tx, agent, a, version, throughput, address, row, wrong); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -81,7 +82,7 @@ func (r AgentKnowledgeBases) ListAgentKnowledgeBases(ctx context.Context, in *ap
 	out := &api.ListAgentKnowledgeBasesOutput{AgentKnowledgeBaseSummaries: make([]api.AgentKnowledgeBaseSummary, 0, len(list)), NextToken: next}
 	for i := range list {
 		out.AgentKnowledgeBaseSummaries = append(out.AgentKnowledgeBaseSummaries, api.AgentKnowledgeBaseSummary{
-			KnowledgeBaseId: list[i].ID, KnowledgeBaseState: list[i].Body.State, Description: optional(list[i].Body.Description), UpdatedAt: list[i].Updated,
+			KnowledgeBaseId: list[i].ID, KnowledgeBaseState: list[i].Body.State, Description: optional.Of(list[i].Body.Description), UpdatedAt: list[i].Updated,
 		})
 	}
 	return out, nil
@@ -97,7 +98,7 @@ func (r AgentKnowledgeBases) UpdateAgentKnowledgeBase(ctx context.Context, in *a
 		}
 		// The wire calls the description required when it is read, so an update without
 		// one keeps it.
-		rec.Body = baseRow{Description: cmp.Or(deref(in.Description), rec.Body.Description), State: cmp.Or(in.KnowledgeBaseState, api.KnowledgeBaseStateEnabled)}
+		rec.Body = baseRow{Description: cmp.Or(optional.Value(in.Description), rec.Body.Description), State: cmp.Or(in.KnowledgeBaseState, api.KnowledgeBaseStateEnabled)}
 		if rec, err = bases.Put(tx, rec); err != nil {
 			return err
 		}

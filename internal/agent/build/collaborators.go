@@ -9,13 +9,14 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	names "github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
 func collaboratorView(agentID, version string, rec *store.Record[collaboratorRow]) api.AgentCollaborator {
 	c := &rec.Body
 	return api.AgentCollaborator{
-		AgentDescriptor: &api.AgentDescriptor{AliasArn: new(c.Alias)}, AgentId: agentID, AgentVersion: version, ClientToken: optional(c.Token),
+		AgentDescriptor: &api.AgentDescriptor{AliasArn: new(c.Alias)}, AgentId: agentID, AgentVersion: version, ClientToken: optional.Of(c.Token),
 		CollaborationInstruction: c.Instruction, CollaboratorId: rec.ID, CollaboratorName: c.Name, CreatedAt: rec.Created, LastUpdatedAt: rec.Updated,
 		RelayConversationHistory: c.Relay,
 	}
@@ -88,14 +89,14 @@ func descriptor(d *api.AgentDescriptor) string {
 	if d == nil {
 		return ""
 	}
-	return deref(d.AliasArn)
+	return optional.Value(d.AliasArn)
 }
 
 // AssociateAgentCollaborator lets a supervisor's draft lead another agent.
 func (r AgentCollaborators) AssociateAgentCollaborator(ctx context.Context, in *api.AssociateAgentCollaboratorInput) (*api.AssociateAgentCollaboratorOutput, error) {
 	row := collaboratorRow{
 		Name: in.CollaboratorName, Alias: descriptor(in.AgentDescriptor), Instruction: in.CollaborationInstruction,
-		Relay: cmp.Or(in.RelayConversationHistory, api.RelayConversationHistoryDisabled), Token: deref(in.ClientToken),
+		Relay: cmp.Or(in.RelayConversationHistory, api.RelayConversationHistoryDisabled), Token: optional.Value(in.ClientToken),
 	}
 	request := *in
 	request.ClientToken = nil

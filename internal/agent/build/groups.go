@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -16,7 +17,7 @@ func groupView(agentID, version string, rec *store.Record[groupRow]) *api.AgentA
 	g := &rec.Body
 	return &api.AgentActionGroup{
 		ActionGroupExecutor: g.Executor, ActionGroupId: rec.ID, ActionGroupName: g.Name, ActionGroupState: g.State, AgentId: agentID, AgentVersion: version,
-		ApiSchema: g.API, ClientToken: optional(g.Token), CreatedAt: rec.Created, Description: optional(g.Description), FunctionSchema: g.Functions,
+		ApiSchema: g.API, ClientToken: optional.Of(g.Token), CreatedAt: rec.Created, Description: optional.Of(g.Description), FunctionSchema: g.Functions,
 		ParentActionGroupSignatureParams: g.Params, ParentActionSignature: g.Signature, UpdatedAt: rec.Updated,
 	}
 }
@@ -46,8 +47,8 @@ func (r *Room) checkGroup(ctx context.Context, agent *store.Record[agentRow], g 
 // same but for its token, and validates it.
 func (r *Room) groupOf(ctx context.Context, in *api.CreateAgentActionGroupInput) (groupRow, error) {
 	row := groupRow{
-		Name: in.ActionGroupName, Description: deref(in.Description), State: cmp.Or(in.ActionGroupState, api.ActionGroupStateEnabled), Executor: in.ActionGroupExecutor,
-		API: in.ApiSchema, Functions: in.FunctionSchema, Signature: in.ParentActionGroupSignature, Params: in.ParentActionGroupSignatureParams, Token: deref(in.ClientToken),
+		Name: in.ActionGroupName, Description: optional.Value(in.Description), State: cmp.Or(in.ActionGroupState, api.ActionGroupStateEnabled), Executor: in.ActionGroupExecutor,
+		API: in.ApiSchema, Functions: in.FunctionSchema, Signature: in.ParentActionGroupSignature, Params: in.ParentActionGroupSignatureParams, Token: optional.Value(in.ClientToken),
 	}
 	_, key := at(ctx, in.AgentId)
 	agent, err := r.agent(ctx, key)
@@ -121,7 +122,7 @@ func (r ActionGroups) ListAgentActionGroups(ctx context.Context, in *api.ListAge
 	for i := range list {
 		g := &list[i]
 		out.ActionGroupSummaries = append(out.ActionGroupSummaries, api.ActionGroupSummary{
-			ActionGroupId: g.ID, ActionGroupName: g.Body.Name, ActionGroupState: g.Body.State, Description: optional(g.Body.Description), UpdatedAt: g.Updated,
+			ActionGroupId: g.ID, ActionGroupName: g.Body.Name, ActionGroupState: g.Body.State, Description: optional.Of(g.Body.Description), UpdatedAt: g.Updated,
 		})
 	}
 	return out, nil
@@ -165,7 +166,7 @@ func (r ActionGroups) DeleteAgentActionGroup(ctx context.Context, in *api.Delete
 		if err != nil {
 			return err
 		}
-		if rec.Body.State == api.ActionGroupStateEnabled && !deref(in.SkipResourceInUseCheck) {
+		if rec.Body.State == api.ActionGroupStateEnabled && !optional.Value(in.SkipResourceInUseCheck) {
 			return apierr.New(apierr.Conflict, "The action group %s is enabled. Disable it first, or set skipResourceInUseCheck.", rec.Body.Name)
 		}
 		return groups.Delete(tx, rec.Key)

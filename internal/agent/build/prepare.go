@@ -13,6 +13,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/schema"
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -32,7 +33,7 @@ func (r *Room) actions(ctx context.Context, arn, role string, g *groupRow) ([]pl
 	case role == "":
 		return nil, invalid("The agent has no agentResourceRoleArn, with whose rights the schema in S3 could be read.")
 	}
-	bucket, key := deref(g.API.S3.S3BucketName), deref(g.API.S3.S3ObjectKey)
+	bucket, key := optional.Value(g.API.S3.S3BucketName), optional.Value(g.API.S3.S3ObjectKey)
 	text, err := r.cfg.Objects.Read(ctx, role, arn, bucket, key, schema.MaxDocument)
 	if err != nil {
 		if e, ok := errors.AsType[*apierr.Error](err); ok {
@@ -99,7 +100,7 @@ func (r *Room) pack(ctx context.Context, d *draft, arn string) (*packageRow, str
 		Orchestration: plan.Orchestration(c.Orchestration), Collaboration: plan.Collaboration(c.Collaboration),
 	}
 	if c.Custom != nil && c.Custom.Executor != nil {
-		p.Orchestrator = deref(c.Custom.Executor.Lambda)
+		p.Orchestrator = optional.Value(c.Custom.Executor.Lambda)
 	}
 	if m := c.Memory; m != nil {
 		p.Memory = &plan.Memory{Days: 30, Recent: 20}
@@ -127,7 +128,7 @@ func (r *Room) pack(ctx context.Context, d *draft, arn string) (*packageRow, str
 				})
 				continue
 			}
-			out.Lambda = deref(g.Executor.Lambda)
+			out.Lambda = optional.Value(g.Executor.Lambda)
 			if out.Actions, err = r.actions(ctx, arn, c.Role, g); err != nil {
 				e, ok := errors.AsType[*apierr.Error](err)
 				if !ok {

@@ -5,6 +5,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // prompts are the prompts of an agent: the built-in ones with what its configuration
@@ -38,7 +39,7 @@ func shown(c *config) *api.PromptOverrideConfiguration {
 	if err != nil { // it was checked when it was written
 		return c.Prompts
 	}
-	out := &api.PromptOverrideConfiguration{OverrideLambda: optional(parser)}
+	out := &api.PromptOverrideConfiguration{OverrideLambda: optional.Of(parser)}
 	for i := range list {
 		p := &list[i]
 		state := api.PromptStateDisabled
@@ -46,7 +47,7 @@ func shown(c *config) *api.PromptOverrideConfiguration {
 			state = api.PromptStateEnabled
 		}
 		conf := api.PromptConfiguration{
-			AdditionalModelRequestFields: p.Fields, BasePromptTemplate: new(p.Template), FoundationModel: optional(p.Model),
+			AdditionalModelRequestFields: p.Fields, BasePromptTemplate: new(p.Template), FoundationModel: optional.Of(p.Model),
 			ParserMode: api.CreationMode(p.Parser), PromptCreationMode: api.CreationMode(p.Creation), PromptState: state, PromptType: api.PromptType(p.Step),
 			InferenceConfiguration: &api.InferenceConfiguration{MaximumLength: p.Inference.MaxTokens, StopSequences: p.Inference.Stop, TopK: p.Inference.TopK},
 		}

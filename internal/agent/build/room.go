@@ -146,20 +146,6 @@ func putTags(tx *store.Tx, resource string, tags map[string]string) error {
 	return tx.PutTags(resource, list)
 }
 
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func deref[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
 func taken(what, name string) error {
 	return apierr.New(apierr.Conflict, "%s with the name %s already exists. Choose another name.", what, strings.TrimSpace(name))
 }

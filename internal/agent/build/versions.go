@@ -6,6 +6,7 @@ import (
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/lifecycle"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -22,8 +23,8 @@ func (r Agents) GetAgentVersion(ctx context.Context, in *api.GetAgentVersionInpu
 	return &api.GetAgentVersionOutput{AgentVersion: &api.AgentVersion{
 		AgentArn: agentARN(c, in.AgentId), AgentCollaboration: a.Config.Collaboration, AgentId: in.AgentId, AgentName: a.Config.Name,
 		AgentResourceRoleArn: a.Config.Role, AgentStatus: r.status(a), CreatedAt: rec.Created, UpdatedAt: rec.Updated,
-		CustomerEncryptionKeyArn: optional(a.Config.Key), Description: optional(a.Config.Description), FoundationModel: optional(a.Config.Model),
-		IdleSessionTTLInSeconds: a.Config.TTL, Instruction: optional(a.Config.Instruction), MemoryConfiguration: a.Config.Memory,
+		CustomerEncryptionKeyArn: optional.Of(a.Config.Key), Description: optional.Of(a.Config.Description), FoundationModel: optional.Of(a.Config.Model),
+		IdleSessionTTLInSeconds: a.Config.TTL, Instruction: optional.Of(a.Config.Instruction), MemoryConfiguration: a.Config.Memory,
 		PromptOverrideConfiguration: shown(&a.Config), Version: rec.Version,
 	}}, nil
 }
@@ -62,7 +63,7 @@ func (r Agents) ListAgentVersions(ctx context.Context, in *api.ListAgentVersions
 		v := &list[i]
 		s := api.AgentVersionSummary{
 			AgentName: v.Body.Config.Name, AgentStatus: r.status(&v.Body), AgentVersion: v.Version, CreatedAt: v.Created, UpdatedAt: v.Updated,
-			Description: optional(v.Body.Config.Description),
+			Description: optional.Of(v.Body.Config.Description),
 		}
 		if s.AgentVersion == "" {
 			s.AgentVersion, s.UpdatedAt = draftVersion, v.Body.Changed
@@ -94,7 +95,7 @@ func (r Agents) DeleteAgentVersion(ctx context.Context, in *api.DeleteAgentVersi
 			if rec.Body.Version != in.AgentVersion {
 				continue
 			}
-			if !deref(in.SkipResourceInUseCheck) {
+			if !optional.Value(in.SkipResourceInUseCheck) {
 				return apierr.New(apierr.Conflict, "Version %s of agent %s is shown by the alias %s. Point the alias at another version first, or set skipResourceInUseCheck.", in.AgentVersion, in.AgentId, rec.ID)
 			}
 			rec.Body.point(tx, "", "")

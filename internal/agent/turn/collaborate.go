@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/engine"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // maxDepth is how far agents may ask agents that ask agents.
@@ -200,7 +201,7 @@ func (s *childSink) Return(r *runtime.ReturnControlPayload) error { s.returned =
 
 func (s *childSink) Files(f *runtime.FilePart) error {
 	for i := range f.Files {
-		s.t.out = append(s.t.out, File{Name: deref(f.Files[i].Name), Type: deref(f.Files[i].Type), Data: f.Files[i].Bytes})
+		s.t.out = append(s.t.out, File{Name: optional.Value(f.Files[i].Name), Type: optional.Value(f.Files[i].Type), Data: f.Files[i].Bytes})
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // maxReturned is how many calls one event of a return of control carries.
@@ -24,7 +25,7 @@ func (t *Turn) returnControl(_ context.Context, id string, calls []call, which [
 			}
 			for j := range h.calls {
 				a := h.calls[j]
-				a.Index, a.Child = i, deref(h.payload.InvocationId)
+				a.Index, a.Child = i, optional.Value(h.payload.InvocationId)
 				w.Calls = append(w.Calls, a)
 			}
 			payload.InvocationInputs = append(payload.InvocationInputs, h.payload.InvocationInputs...)
@@ -69,9 +70,9 @@ func unexpected(m *runtime.InvocationResultMember, invocation string) *apierr.Er
 	group, what := "", ""
 	switch {
 	case m.FunctionResult != nil:
-		group, what = m.FunctionResult.ActionGroup, deref(m.FunctionResult.Function)
+		group, what = m.FunctionResult.ActionGroup, optional.Value(m.FunctionResult.Function)
 	case m.ApiResult != nil:
-		group, what = m.ApiResult.ActionGroup, deref(m.ApiResult.HttpMethod)+" "+deref(m.ApiResult.ApiPath)
+		group, what = m.ApiResult.ActionGroup, optional.Value(m.ApiResult.HttpMethod)+" "+optional.Value(m.ApiResult.ApiPath)
 	}
 	return invalid("Validation failed: Unexpected actionGroup: %s or function : %s encountered for invocationId: %s", group, what, invocation)
 }
@@ -118,10 +119,10 @@ func fits(a *awaited, m *runtime.InvocationResultMember) bool {
 	switch {
 	case m.FunctionResult != nil && a.Function != "":
 		f := m.FunctionResult
-		return f.ActionGroup == a.Group && deref(f.Function) == a.Function && sameAgent(f.AgentId, a.AgentID)
+		return f.ActionGroup == a.Group && optional.Value(f.Function) == a.Function && sameAgent(f.AgentId, a.AgentID)
 	case m.ApiResult != nil && a.Function == "":
 		f := m.ApiResult
-		return f.ActionGroup == a.Group && deref(f.ApiPath) == a.Path && strings.EqualFold(deref(f.HttpMethod), a.Verb) && sameAgent(f.AgentId, a.AgentID)
+		return f.ActionGroup == a.Group && optional.Value(f.ApiPath) == a.Path && strings.EqualFold(optional.Value(f.HttpMethod), a.Verb) && sameAgent(f.AgentId, a.AgentID)
 	}
 	return false
 }
@@ -137,11 +138,11 @@ func readResult(m *runtime.InvocationResultMember, kind runtime.ActionInvocation
 	where := ""
 	if f := m.FunctionResult; f != nil {
 		r.confirmation, r.answer.State, bodies = f.ConfirmationState, f.ResponseState, f.ResponseBody
-		where = f.ActionGroup + " " + deref(f.Function)
+		where = f.ActionGroup + " " + optional.Value(f.Function)
 	} else {
 		f := m.ApiResult
 		r.confirmation, r.answer.State, bodies = f.ConfirmationState, f.ResponseState, f.ResponseBody
-		where = f.ActionGroup + " " + deref(f.HttpMethod) + " " + deref(f.ApiPath)
+		where = f.ActionGroup + " " + optional.Value(f.HttpMethod) + " " + optional.Value(f.ApiPath)
 	}
 	if len(bodies) > 1 {
 		return nil, invalid("Validation failed: The responseBody of %s has %d content types; send one.", where, len(bodies))
@@ -204,11 +205,4 @@ func (t *Turn) takeResults() error {
 		}
 	}
 	return nil
-}
-
-func deref[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // retrieval reads a retrievalConfiguration of the wire: its members are named as the
@@ -101,7 +102,7 @@ func (r *reference) text() string {
 	if r.Result.Content == nil {
 		return ""
 	}
-	return deref(r.Result.Content.Text)
+	return optional.Value(r.Result.Content.Text)
 }
 
 // passages writes what was found for a model that reads it itself.

@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/agent/plan"
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/engine"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Limits of the files of a request.
@@ -85,7 +86,7 @@ func (t *Turn) readHistory() error {
 		m := &t.Input.History[i]
 		var parts []engine.Part
 		for _, b := range m.Content {
-			parts = append(parts, engine.Part{Text: deref(b.Text)})
+			parts = append(parts, engine.Part{Text: optional.Value(b.Text)})
 		}
 		t.history = append(t.history, engine.Message{Role: engine.Role(m.Role), Parts: parts})
 	}

@@ -166,10 +166,3 @@ func (s *events) Cite(c *api.Citation) error {
 		Citation: c, GeneratedResponsePart: c.GeneratedResponsePart, RetrievedReferences: c.RetrievedReferences,
 	}})
 }
-
-func orZero[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}

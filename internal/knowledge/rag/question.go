@@ -8,6 +8,7 @@ import (
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // maxQueries bounds the questions that one is split into.
@@ -165,11 +166,11 @@ func uriOf(r *api.KnowledgeBaseRetrievalResult) string {
 	case l == nil:
 		return ""
 	case l.S3Location != nil:
-		return orZero(l.S3Location.Uri)
+		return optional.Value(l.S3Location.Uri)
 	case l.CustomDocumentLocation != nil:
-		return orZero(l.CustomDocumentLocation.Id)
+		return optional.Value(l.CustomDocumentLocation.Id)
 	case l.WebLocation != nil:
-		return orZero(l.WebLocation.Url)
+		return optional.Value(l.WebLocation.Url)
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/engine"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // request is what both operations ask alike.
@@ -121,7 +122,7 @@ func (o *Operations) plan(ctx context.Context, q *request) (*task, error) {
 }
 
 func (o *Operations) planBase(ctx context.Context, t *task, k *api.KnowledgeBaseRetrieveAndGenerateConfiguration) error {
-	g := orZero(k.GenerationConfiguration)
+	g := optional.Value(k.GenerationConfiguration)
 	if g.GuardrailConfiguration != nil {
 		return invalid(textGuardrail)
 	}
@@ -242,7 +243,7 @@ func (t *task) request(filled, question string, s settings, most int) *engine.Re
 	r.Messages = []engine.Message{{Role: engine.User, Parts: []engine.Part{{Text: text}}}}
 	if c := s.inference; c != nil {
 		r.Temperature, r.TopP, r.Stop = c.Temperature, c.TopP, slices.Clone(c.StopSequences)
-		r.MaxTokens = orZero(c.MaxTokens)
+		r.MaxTokens = optional.Value(c.MaxTokens)
 	}
 	if r.Temperature == nil && r.TopP == nil {
 		r.Temperature = new(0.0)

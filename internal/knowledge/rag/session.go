@@ -15,6 +15,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/conversation"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Owner is whose the sessions are in package conversation.
@@ -85,7 +86,7 @@ func sealing(ctx context.Context) context.Context {
 func (o *Operations) begin(ctx context.Context, q *request, t *task) (*turn, *record, error) {
 	ctx = sealing(ctx)
 	at := call.From(ctx)
-	s := &turn{known: orZero(q.id) != "", id: orZero(q.id)}
+	s := &turn{known: optional.Value(q.id) != "", id: optional.Value(q.id)}
 	if !s.known {
 		s.id = newID(at)
 	}

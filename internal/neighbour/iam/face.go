@@ -83,22 +83,6 @@ func encoded(document string) string {
 	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }
 
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-// optional is nil for "", which answers leave out.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func tagList(tags map[string]string) []iam.Tag {
 	out := make([]iam.Tag, 0, len(tags))
 	for k, v := range tags {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/api/iam"
 	identity "github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 func (v view) wireGroup(g identity.Group) iam.Group {
@@ -13,7 +14,7 @@ func (v view) wireGroup(g identity.Group) iam.Group {
 
 // CreateGroup makes a group.
 func (f *Face) CreateGroup(ctx context.Context, in *iam.CreateGroupInput) (*iam.CreateGroupOutput, error) {
-	g, err := f.Identity.CreateGroup(ctx, account(ctx), in.GroupName, deref(in.Path))
+	g, err := f.Identity.CreateGroup(ctx, account(ctx), in.GroupName, optional.Value(in.Path))
 	if err != nil {
 		return nil, fault(err)
 	}
@@ -67,7 +68,7 @@ func (f *Face) ListGroupsForUser(ctx context.Context, in *iam.ListGroupsForUserI
 
 // UpdateGroup gives a group another name or path; its members go along.
 func (f *Face) UpdateGroup(ctx context.Context, in *iam.UpdateGroupInput) (*iam.UpdateGroupOutput, error) {
-	if err := f.Identity.UpdateGroup(ctx, account(ctx), in.GroupName, deref(in.NewGroupName), deref(in.NewPath)); err != nil {
+	if err := f.Identity.UpdateGroup(ctx, account(ctx), in.GroupName, optional.Value(in.NewGroupName), optional.Value(in.NewPath)); err != nil {
 		return nil, fault(err)
 	}
 	return &iam.UpdateGroupOutput{}, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/iam"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	identity "github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 func status(active bool) iam.StatusType {
@@ -159,7 +160,7 @@ func shown(k identity.BearerKey, token identity.Secret) *iam.ServiceSpecificCred
 func (f *Face) ListServiceSpecificCredentials(ctx context.Context, in *iam.ListServiceSpecificCredentialsInput) (*iam.ListServiceSpecificCredentialsOutput, error) {
 	v := f.view(ctx)
 	var all []identity.BearerKey
-	if deref(in.AllUsers) {
+	if optional.Value(in.AllUsers) {
 		for _, u := range v.Users(v.account) {
 			all = append(all, v.BearerKeys(v.account, u.Name)...)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/iam"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	identity "github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // wirePolicy is a managed policy as single answers show it; lists leave
@@ -20,7 +21,7 @@ func (v view) wirePolicy(m identity.ManagedPolicy, whole bool) iam.Policy {
 		DefaultVersionId: &m.Default, IsAttachable: new(true), Path: &m.Path, PolicyId: &m.PolicyID, PolicyName: &m.Name,
 	}
 	if whole {
-		out.Description = optional(m.Description)
+		out.Description = optional.Of(m.Description)
 		out.Tags = tagList(m.Tags)
 	}
 	return out
@@ -41,7 +42,7 @@ func (f *Face) CreatePolicy(ctx context.Context, in *iam.CreatePolicyInput) (*ia
 		return nil, err
 	}
 	m, err := f.Identity.CreatePolicy(ctx, identity.PolicyInput{
-		Account: account(ctx), Name: in.PolicyName, Path: deref(in.Path), Description: deref(in.Description), Document: in.PolicyDocument, Tags: tags,
+		Account: account(ctx), Name: in.PolicyName, Path: optional.Value(in.Path), Description: optional.Value(in.Description), Document: in.PolicyDocument, Tags: tags,
 	})
 	if err != nil {
 		return nil, fault(err)
@@ -70,7 +71,7 @@ func (f *Face) ListPolicies(ctx context.Context, in *iam.ListPoliciesInput) (*ia
 		all = append(all, v.Policies("aws")...)
 	}
 	all = under(all, in.PathPrefix, func(m identity.ManagedPolicy) string { return m.Path })
-	if deref(in.OnlyAttached) || in.PolicyUsageFilter != "" {
+	if optional.Value(in.OnlyAttached) || in.PolicyUsageFilter != "" {
 		all = slices.DeleteFunc(all, func(m identity.ManagedPolicy) bool {
 			attached, bounded := v.Holders(v.account, v.PolicyARN(m))
 			switch in.PolicyUsageFilter {
@@ -114,11 +115,11 @@ func (f *Face) CreatePolicyVersion(ctx context.Context, in *iam.CreatePolicyVers
 	if err := f.view(ctx).own(in.PolicyArn); err != nil {
 		return nil, err
 	}
-	pv, err := f.Identity.CreatePolicyVersion(ctx, account(ctx), in.PolicyArn, in.PolicyDocument, deref(in.SetAsDefault))
+	pv, err := f.Identity.CreatePolicyVersion(ctx, account(ctx), in.PolicyArn, in.PolicyDocument, optional.Value(in.SetAsDefault))
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &iam.CreatePolicyVersionOutput{PolicyVersion: &iam.PolicyVersion{CreateDate: &pv.Created, IsDefaultVersion: new(deref(in.SetAsDefault)), VersionId: &pv.ID}}, nil
+	return &iam.CreatePolicyVersionOutput{PolicyVersion: &iam.PolicyVersion{CreateDate: &pv.Created, IsDefaultVersion: new(optional.Value(in.SetAsDefault)), VersionId: &pv.ID}}, nil
 }
 
 // GetPolicyVersion shows a version with its document.

@@ -6,13 +6,14 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/api/iam"
 	identity "github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // wireRole is a role as single answers show it; lists leave tags and boundary out.
 // When a role was last used is not kept, and so never said.
 func (v view) wireRole(r identity.Role, whole bool) iam.Role {
 	out := iam.Role{
-		Arn: v.RoleARN(r), AssumeRolePolicyDocument: new(encoded(r.Trust)), CreateDate: r.Created, Description: optional(r.Description),
+		Arn: v.RoleARN(r), AssumeRolePolicyDocument: new(encoded(r.Trust)), CreateDate: r.Created, Description: optional.Of(r.Description),
 		MaxSessionDuration: seconds(r.MaxSession), Path: r.Path, RoleId: r.RoleID, RoleName: r.Name,
 	}
 	if whole {
@@ -32,8 +33,8 @@ func (f *Face) CreateRole(ctx context.Context, in *iam.CreateRoleInput) (*iam.Cr
 		return nil, err
 	}
 	r, err := f.Identity.CreateRole(ctx, identity.RoleInput{
-		Account: account(ctx), Name: in.RoleName, Path: deref(in.Path), Description: deref(in.Description), Trust: in.AssumeRolePolicyDocument,
-		MaxSession: time.Duration(deref(in.MaxSessionDuration)) * time.Second, Boundary: deref(in.PermissionsBoundary), Tags: tags,
+		Account: account(ctx), Name: in.RoleName, Path: optional.Value(in.Path), Description: optional.Value(in.Description), Trust: in.AssumeRolePolicyDocument,
+		MaxSession: time.Duration(optional.Value(in.MaxSessionDuration)) * time.Second, Boundary: optional.Value(in.PermissionsBoundary), Tags: tags,
 	})
 	if err != nil {
 		return nil, fault(err)
@@ -71,7 +72,7 @@ func (f *Face) UpdateRole(ctx context.Context, in *iam.UpdateRoleInput) (*iam.Up
 	if in.MaxSessionDuration != nil {
 		life = time.Duration(*in.MaxSessionDuration) * time.Second
 	}
-	if err := f.Identity.UpdateRole(ctx, account(ctx), in.RoleName, new(deref(in.Description)), &life); err != nil {
+	if err := f.Identity.UpdateRole(ctx, account(ctx), in.RoleName, new(optional.Value(in.Description)), &life); err != nil {
 		return nil, fault(err)
 	}
 	return &iam.UpdateRoleOutput{}, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/api/iam"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	identity "github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // wireUser is a user as single answers show it; lists leave tags and boundary out.
@@ -39,7 +40,7 @@ func (f *Face) CreateUser(ctx context.Context, in *iam.CreateUserInput) (*iam.Cr
 		return nil, apierr.New(alreadyExists, "User with name %s already exists.", in.UserName)
 	}
 	h := identity.Holder{Kind: identity.UserHolder, Account: v.account, Name: in.UserName}
-	u, err := f.Identity.CreateUser(ctx, v.account, in.UserName, deref(in.Path))
+	u, err := f.Identity.CreateUser(ctx, v.account, in.UserName, optional.Value(in.Path))
 	if err != nil {
 		return nil, fault(err)
 	}
@@ -95,12 +96,12 @@ func (f *Face) UpdateUser(ctx context.Context, in *iam.UpdateUserInput) (*iam.Up
 	if err != nil {
 		return nil, err
 	}
-	if n := deref(in.NewUserName); n != "" && !strings.EqualFold(n, u.Name) {
+	if n := optional.Value(in.NewUserName); n != "" && !strings.EqualFold(n, u.Name) {
 		if _, taken := v.User(v.account, n); taken {
 			return nil, apierr.New(alreadyExists, "User with name %s already exists.", n)
 		}
 	}
-	if err := f.Identity.UpdateUser(ctx, v.account, u.Name, deref(in.NewUserName), deref(in.NewPath)); err != nil {
+	if err := f.Identity.UpdateUser(ctx, v.account, u.Name, optional.Value(in.NewUserName), optional.Value(in.NewPath)); err != nil {
 		return nil, fault(err)
 	}
 	return &iam.UpdateUserOutput{}, nil

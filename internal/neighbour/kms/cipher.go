@@ -7,6 +7,7 @@ import (
 	kmsapi "github.com/outcrop-dev/outcrop/internal/api/kms"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 const algorithm = kmsapi.EncryptionAlgorithmSpecSymmetricDefault
@@ -29,7 +30,7 @@ func (f *Face) Encrypt(ctx context.Context, in *kmsapi.EncryptInput) (*kmsapi.En
 	if err := checkCipher(nil, in.EncryptionAlgorithm); err != nil {
 		return nil, err
 	}
-	b, k, err := f.Keys.Encrypt(ctx, kms.CallerOf(ctx), kms.Use{Key: in.KeyId, Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: deref(in.DryRun)}, in.Plaintext)
+	b, k, err := f.Keys.Encrypt(ctx, kms.CallerOf(ctx), kms.Use{Key: in.KeyId, Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: optional.Value(in.DryRun)}, in.Plaintext)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (f *Face) Decrypt(ctx context.Context, in *kmsapi.DecryptInput) (*kmsapi.De
 	if len(in.DryRunModifiers) > 0 {
 		return nil, apierr.New(kms.Unsupported, "DryRunModifiers is not built.")
 	}
-	d, err := f.Keys.Decrypt(ctx, kms.CallerOf(ctx), kms.Use{Key: deref(in.KeyId), Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: deref(in.DryRun)}, in.CiphertextBlob)
+	d, err := f.Keys.Decrypt(ctx, kms.CallerOf(ctx), kms.Use{Key: optional.Value(in.KeyId), Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: optional.Value(in.DryRun)}, in.CiphertextBlob)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +60,8 @@ func (f *Face) ReEncrypt(ctx context.Context, in *kmsapi.ReEncryptInput) (*kmsap
 	if len(in.DryRunModifiers) > 0 {
 		return nil, apierr.New(kms.Unsupported, "DryRunModifiers is not built.")
 	}
-	from := kms.Use{Key: deref(in.SourceKeyId), Context: in.SourceEncryptionContext, Tokens: in.GrantTokens}
-	to := kms.Use{Key: in.DestinationKeyId, Context: in.DestinationEncryptionContext, Tokens: in.GrantTokens, DryRun: deref(in.DryRun)}
+	from := kms.Use{Key: optional.Value(in.SourceKeyId), Context: in.SourceEncryptionContext, Tokens: in.GrantTokens}
+	to := kms.Use{Key: in.DestinationKeyId, Context: in.DestinationEncryptionContext, Tokens: in.GrantTokens, DryRun: optional.Value(in.DryRun)}
 	r, err := f.Keys.ReEncrypt(ctx, kms.CallerOf(ctx), from, in.CiphertextBlob, to)
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func (f *Face) GenerateDataKey(ctx context.Context, in *kmsapi.GenerateDataKeyIn
 	if err != nil {
 		return nil, err
 	}
-	d, err := f.Keys.GenerateDataKey(ctx, kms.CallerOf(ctx), kms.Use{Key: in.KeyId, Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: deref(in.DryRun)}, n, false)
+	d, err := f.Keys.GenerateDataKey(ctx, kms.CallerOf(ctx), kms.Use{Key: in.KeyId, Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: optional.Value(in.DryRun)}, n, false)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (f *Face) GenerateDataKeyWithoutPlaintext(ctx context.Context, in *kmsapi.G
 	if err != nil {
 		return nil, err
 	}
-	d, err := f.Keys.GenerateDataKey(ctx, kms.CallerOf(ctx), kms.Use{Key: in.KeyId, Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: deref(in.DryRun)}, n, true)
+	d, err := f.Keys.GenerateDataKey(ctx, kms.CallerOf(ctx), kms.Use{Key: in.KeyId, Context: in.EncryptionContext, Tokens: in.GrantTokens, DryRun: optional.Value(in.DryRun)}, n, true)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (f *Face) GenerateRandom(ctx context.Context, in *kmsapi.GenerateRandomInpu
 // CreateGrant makes a grant.
 func (f *Face) CreateGrant(ctx context.Context, in *kmsapi.CreateGrantInput) (*kmsapi.CreateGrantOutput, error) {
 	g := kms.CreateGrantInput{
-		Key: in.KeyId, Name: deref(in.Name), Grantee: in.GranteePrincipal, Retiring: deref(in.RetiringPrincipal), Tokens: in.GrantTokens, DryRun: deref(in.DryRun),
+		Key: in.KeyId, Name: optional.Value(in.Name), Grantee: in.GranteePrincipal, Retiring: optional.Value(in.RetiringPrincipal), Tokens: in.GrantTokens, DryRun: optional.Value(in.DryRun),
 	}
 	for _, o := range in.Operations {
 		g.Operations = append(g.Operations, kms.Operation(o))
@@ -163,7 +164,7 @@ func grants(list []*kms.Grant, marker *string, limit *int) (*kmsapi.ListGrantsOu
 	for _, g := range list {
 		e := kmsapi.GrantListEntry{
 			CreationDate: new(g.Created()), GrantId: new(g.ID()), GranteePrincipal: new(g.Grantee()), IssuingAccount: new(g.IssuerARN()),
-			KeyId: new(g.KeyARN()), Name: new(g.Name()), RetiringPrincipal: optional(g.Retiring()),
+			KeyId: new(g.KeyARN()), Name: new(g.Name()), RetiringPrincipal: optional.Of(g.Retiring()),
 		}
 		for _, o := range g.Operations() {
 			e.Operations = append(e.Operations, kmsapi.GrantOperation(o))
@@ -178,7 +179,7 @@ func grants(list []*kms.Grant, marker *string, limit *int) (*kmsapi.ListGrantsOu
 
 // ListGrants lists the grants of a key.
 func (f *Face) ListGrants(ctx context.Context, in *kmsapi.ListGrantsInput) (*kmsapi.ListGrantsOutput, error) {
-	list, err := f.Keys.ListGrants(ctx, kms.CallerOf(ctx), in.KeyId, deref(in.GrantId), deref(in.GranteePrincipal))
+	list, err := f.Keys.ListGrants(ctx, kms.CallerOf(ctx), in.KeyId, optional.Value(in.GrantId), optional.Value(in.GranteePrincipal))
 	if err != nil {
 		return nil, err
 	}
@@ -196,10 +197,10 @@ func (f *Face) ListRetirableGrants(ctx context.Context, in *kmsapi.ListRetirable
 
 // RetireGrant takes a grant away.
 func (f *Face) RetireGrant(ctx context.Context, in *kmsapi.RetireGrantInput) (*kmsapi.RetireGrantOutput, error) {
-	return &kmsapi.RetireGrantOutput{}, f.Keys.RetireGrant(ctx, kms.CallerOf(ctx), deref(in.GrantToken), deref(in.KeyId), deref(in.GrantId), deref(in.DryRun))
+	return &kmsapi.RetireGrantOutput{}, f.Keys.RetireGrant(ctx, kms.CallerOf(ctx), optional.Value(in.GrantToken), optional.Value(in.KeyId), optional.Value(in.GrantId), optional.Value(in.DryRun))
 }
 
 // RevokeGrant takes a grant away.
 func (f *Face) RevokeGrant(ctx context.Context, in *kmsapi.RevokeGrantInput) (*kmsapi.RevokeGrantOutput, error) {
-	return &kmsapi.RevokeGrantOutput{}, f.Keys.RevokeGrant(ctx, kms.CallerOf(ctx), in.KeyId, in.GrantId, deref(in.DryRun))
+	return &kmsapi.RevokeGrantOutput{}, f.Keys.RevokeGrant(ctx, kms.CallerOf(ctx), in.KeyId, in.GrantId, optional.Value(in.DryRun))
 }

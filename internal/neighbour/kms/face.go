@@ -13,6 +13,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Face answers KMS. Keys is required.
@@ -25,21 +26,6 @@ var (
 
 // Authorize leaves it to the operations: who may use a key is known once the key is.
 func (*Face) Authorize(context.Context, *api.Operation, any, *gateway.Permission) error { return nil }
-
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
 
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -55,7 +41,7 @@ func page[T any](list []T, name func(T) string, marker *string, limit *int, usua
 	if limit != nil {
 		size = *limit
 	}
-	if m := deref(marker); m != "" {
+	if m := optional.Value(marker); m != "" {
 		after, err := base64.RawURLEncoding.DecodeString(m)
 		i := slices.IndexFunc(list, func(t T) bool { return name(t) == string(after) })
 		if err != nil || (i < 0 && len(after) == 0) {
@@ -103,13 +89,13 @@ func (f *Face) CreateKey(ctx context.Context, in *kmsapi.CreateKeyInput) (*kmsap
 		return nil, refuse("KeyUsage " + string(in.KeyUsage))
 	case in.Origin != "" && in.Origin != kmsapi.OriginTypeAwsKms:
 		return nil, refuse("Origin " + string(in.Origin))
-	case deref(in.MultiRegion):
+	case optional.Value(in.MultiRegion):
 		return nil, refuse("MultiRegion")
 	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
 		return nil, refuse("a custom key store")
 	}
 	k, err := f.Keys.CreateKey(ctx, kms.CallerOf(ctx), kms.CreateKeyInput{
-		Description: deref(in.Description), Policy: deref(in.Policy), Bypass: deref(in.BypassPolicyLockoutSafetyCheck), Tags: tags(in.Tags),
+		Description: optional.Value(in.Description), Policy: optional.Value(in.Policy), Bypass: optional.Value(in.BypassPolicyLockoutSafetyCheck), Tags: tags(in.Tags),
 	})
 	if err != nil {
 		return nil, err
@@ -160,7 +146,7 @@ func (f *Face) DisableKey(ctx context.Context, in *kmsapi.DisableKeyInput) (*kms
 
 // ScheduleKeyDeletion has a key destroyed after a waiting period.
 func (f *Face) ScheduleKeyDeletion(ctx context.Context, in *kmsapi.ScheduleKeyDeletionInput) (*kmsapi.ScheduleKeyDeletionOutput, error) {
-	k, err := f.Keys.ScheduleDeletion(ctx, kms.CallerOf(ctx), in.KeyId, deref(in.PendingWindowInDays))
+	k, err := f.Keys.ScheduleDeletion(ctx, kms.CallerOf(ctx), in.KeyId, optional.Value(in.PendingWindowInDays))
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +166,7 @@ func (f *Face) CancelKeyDeletion(ctx context.Context, in *kmsapi.CancelKeyDeleti
 
 // EnableKeyRotation has the material changed every period.
 func (f *Face) EnableKeyRotation(ctx context.Context, in *kmsapi.EnableKeyRotationInput) (*kmsapi.EnableKeyRotationOutput, error) {
-	return &kmsapi.EnableKeyRotationOutput{}, f.Keys.SetRotation(ctx, kms.CallerOf(ctx), in.KeyId, true, deref(in.RotationPeriodInDays))
+	return &kmsapi.EnableKeyRotationOutput{}, f.Keys.SetRotation(ctx, kms.CallerOf(ctx), in.KeyId, true, optional.Value(in.RotationPeriodInDays))
 }
 
 // DisableKeyRotation keeps the material.
@@ -242,7 +228,7 @@ func (f *Face) PutKeyPolicy(ctx context.Context, in *kmsapi.PutKeyPolicyInput) (
 	if err := checkName(in.PolicyName); err != nil {
 		return nil, err
 	}
-	return &kmsapi.PutKeyPolicyOutput{}, f.Keys.PutPolicy(ctx, kms.CallerOf(ctx), in.KeyId, in.Policy, deref(in.BypassPolicyLockoutSafetyCheck))
+	return &kmsapi.PutKeyPolicyOutput{}, f.Keys.PutPolicy(ctx, kms.CallerOf(ctx), in.KeyId, in.Policy, optional.Value(in.BypassPolicyLockoutSafetyCheck))
 }
 
 // TagResource tags a key.
@@ -287,7 +273,7 @@ func (f *Face) DeleteAlias(ctx context.Context, in *kmsapi.DeleteAliasInput) (*k
 
 // ListAliases lists aliases.
 func (f *Face) ListAliases(ctx context.Context, in *kmsapi.ListAliasesInput) (*kmsapi.ListAliasesOutput, error) {
-	list, err := f.Keys.ListAliases(ctx, kms.CallerOf(ctx), deref(in.KeyId))
+	list, err := f.Keys.ListAliases(ctx, kms.CallerOf(ctx), optional.Value(in.KeyId))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	lambdaapi "github.com/outcrop-dev/outcrop/internal/api/lambda"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -61,13 +62,13 @@ func (s *settings) unbuilt() error {
 		return refuse("FileSystemConfigs")
 	case s.vpc != nil && (len(s.vpc.SubnetIds) > 0 || len(s.vpc.SecurityGroupIds) > 0):
 		return refuse("VpcConfig")
-	case s.dead != nil && deref(s.dead.TargetArn) != "":
+	case s.dead != nil && optional.Value(s.dead.TargetArn) != "":
 		return refuse("DeadLetterConfig")
 	case s.image != nil:
 		return refuse("ImageConfig")
 	case s.snap != nil && s.snap.ApplyOn == lambdaapi.SnapStartApplyOnPublishedVersions:
 		return refuse("SnapStart")
-	case deref(s.key) != "":
+	case optional.Value(s.key) != "":
 		return refuse("KMSKeyArn")
 	case s.durable:
 		return refuse("DurableConfig")
@@ -103,7 +104,7 @@ func (f *Face) apply(ctx context.Context, t target, s *settings, r *record) erro
 		r.Tracing = string(s.tracing.Mode)
 	}
 	if s.logging != nil {
-		r.LogGroup = deref(s.logging.LogGroup)
+		r.LogGroup = optional.Value(s.logging.LogGroup)
 	}
 	if r.Timeout > maxTimeout {
 		return apierr.New(apierr.Validation, "1 validation error detected: Value '%d' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to %d", r.Timeout, maxTimeout)

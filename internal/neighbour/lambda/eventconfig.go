@@ -9,6 +9,7 @@ import (
 	lambdaapi "github.com/outcrop-dev/outcrop/internal/api/lambda"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -68,7 +69,7 @@ func noEvents(t target) error {
 
 // noDestination refuses destinations: nothing here takes what was asked to be sent.
 func noDestination(d *lambdaapi.DestinationConfig) error {
-	if d != nil && (d.OnSuccess != nil && deref(d.OnSuccess.Destination) != "" || d.OnFailure != nil && deref(d.OnFailure.Destination) != "") {
+	if d != nil && (d.OnSuccess != nil && optional.Value(d.OnSuccess.Destination) != "" || d.OnFailure != nil && optional.Value(d.OnFailure.Destination) != "") {
 		return apierr.New(invalid, "Destinations of event invocations are not built in Outcrop: leave DestinationConfig empty.")
 	}
 	return nil
@@ -194,7 +195,7 @@ func (f *Face) ListFunctionEventInvokeConfigs(ctx context.Context, in *lambdaapi
 	size := pageSize(in.MaxItems)
 	last := ""
 	for _, q := range slices.Sorted(maps.Keys(head.Body.Events)) {
-		if q <= deref(in.Marker) {
+		if q <= optional.Value(in.Marker) {
 			continue
 		}
 		if len(out.FunctionEventInvokeConfigs) == size {

@@ -14,6 +14,7 @@ import (
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
 	"github.com/outcrop-dev/outcrop/internal/lambda/process"
 	"github.com/outcrop-dev/outcrop/internal/object"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -23,11 +24,11 @@ func (f *Face) zip(ctx context.Context, file []byte, bucket, key, version *strin
 		if file != nil {
 			return nil, apierr.New(invalid, "Please provide either a ZipFile or an S3 location for the code, not both.")
 		}
-		if deref(version) != "" {
+		if optional.Value(version) != "" {
 			return nil, apierr.New(invalid, "Buckets of Outcrop have no versions: leave S3ObjectVersion out.")
 		}
 		var err error
-		if file, err = f.fromS3(ctx, deref(bucket), deref(key)); err != nil {
+		if file, err = f.fromS3(ctx, optional.Value(bucket), optional.Value(key)); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +139,7 @@ func (f *Face) CreateFunction(ctx context.Context, in *lambdaapi.CreateFunctionI
 		if made, err = functions.Create(tx, t.key(), r, store.Columns{Name: t.name}); err != nil {
 			return err
 		}
-		if deref(in.Publish) {
+		if optional.Value(in.Publish) {
 			made, err = functions.NewVersion(tx, t.key(), r.version(), store.Columns{Name: t.name})
 		}
 		return err
@@ -179,7 +180,7 @@ func (f *Face) UpdateFunctionCode(ctx context.Context, in *lambdaapi.UpdateFunct
 	}
 	before := head.Body.Code
 	code := before
-	if !deref(in.DryRun) {
+	if !optional.Value(in.DryRun) {
 		if code, err = f.c.Code.put(ctx, t, zip); err != nil {
 			return nil, err
 		}
@@ -191,7 +192,7 @@ func (f *Face) UpdateFunctionCode(ctx context.Context, in *lambdaapi.UpdateFunct
 		}
 		f.touch(f.c.Registry.now(), r)
 	}
-	if deref(in.DryRun) {
+	if optional.Value(in.DryRun) {
 		edit(&head.Body)
 		return f.describe(&head, t.arn()), nil
 	}
@@ -201,7 +202,7 @@ func (f *Face) UpdateFunctionCode(ctx context.Context, in *lambdaapi.UpdateFunct
 			return err
 		}
 		edit(&head.Body)
-		if deref(in.Publish) {
+		if optional.Value(in.Publish) {
 			v, err := functions.NewVersion(tx, t.key(), head.Body.version(), store.Columns{Name: t.name})
 			version = &v
 			return err
@@ -292,7 +293,7 @@ func (f *Face) GetFunction(ctx context.Context, in *lambdaapi.GetFunctionInput) 
 		Code: &lambdaapi.FunctionCodeLocation{RepositoryType: new("S3")},
 	}
 	if f.c.CodeURL != nil {
-		out.Code.Location = optional(f.c.CodeURL(at.Body.Code))
+		out.Code.Location = optional.Of(f.c.CodeURL(at.Body.Code))
 	}
 	if head.Body.Reserved != nil {
 		out.Concurrency = &lambdaapi.ConcurrencyStructure{ReservedConcurrentExecutions: head.Body.Reserved}
@@ -328,11 +329,11 @@ func pageSize(n *int) int {
 func (f *Face) ListFunctions(ctx context.Context, in *lambdaapi.ListFunctionsInput) (*lambdaapi.ListFunctionsOutput, error) {
 	c := call.From(ctx)
 	out := &lambdaapi.ListFunctionsOutput{Functions: []lambdaapi.FunctionConfigurationStructure{}}
-	if r := deref(in.MasterRegion); r != "" && r != "ALL" && r != c.Region {
+	if r := optional.Value(in.MasterRegion); r != "" && r != "ALL" && r != c.Region {
 		return out, nil // no function here is a copy from another Region
 	}
 	all := in.FunctionVersion == lambdaapi.FunctionVersionAll
-	q := store.Query{Account: c.Account, Region: c.Region, Sort: store.ByName, Limit: pageSize(in.MaxItems), Cursor: deref(in.Marker)}
+	q := store.Query{Account: c.Account, Region: c.Region, Sort: store.ByName, Limit: pageSize(in.MaxItems), Cursor: optional.Value(in.Marker)}
 	if all {
 		q.Versions = store.HeadsAndNumbered
 	}
@@ -363,7 +364,7 @@ func (f *Face) list(ctx context.Context, q store.Query, qualified bool) (out []l
 		}
 		out = append(out, *f.describe(r, t.qualified()))
 	}
-	return out, optional(page.Next), nil
+	return out, optional.Of(page.Next), nil
 }
 
 // DeleteFunction removes a function with all it has, or one version.

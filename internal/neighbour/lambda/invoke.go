@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Invoke calls a function.
@@ -27,7 +28,7 @@ func (f *Face) Invoke(ctx context.Context, in *lambdaapi.InvokeInput) (*lambdaap
 		FunctionARN: t.qualified(), Type: fn.Type(in.InvocationType), Payload: in.Payload, LogTail: in.LogType == lambdaapi.LogTypeTail,
 		RequestID: call.From(ctx).RequestID,
 	}
-	if c := deref(in.ClientContext); c != "" {
+	if c := optional.Value(in.ClientContext); c != "" {
 		if v.ClientContext, err = base64.StdEncoding.DecodeString(c); err != nil {
 			return nil, apierr.New(apierr.Kind(fn.InvalidRequest), "Client context must be a valid Base64-encoded JSON object.")
 		}
@@ -37,7 +38,7 @@ func (f *Face) Invoke(ctx context.Context, in *lambdaapi.InvokeInput) (*lambdaap
 		return nil, refusal(err)
 	}
 	out := &lambdaapi.InvokeOutput{
-		StatusCode: new(res.Status), ExecutedVersion: optional(res.Version), FunctionError: optional(res.FunctionError), Payload: res.Payload,
+		StatusCode: new(res.Status), ExecutedVersion: optional.Of(res.Version), FunctionError: optional.Of(res.FunctionError), Payload: res.Payload,
 	}
 	if v.LogTail && res.Status == 200 {
 		out.LogResult = new(base64.StdEncoding.EncodeToString(res.LogTail))

@@ -11,6 +11,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/iam/policy"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -49,7 +50,7 @@ func (f *Face) AddPermission(ctx context.Context, in *lambdaapi.AddPermissionInp
 	}
 	st := statement{Sid: in.StatementId, Effect: "Allow", Principal: principal(in.Principal), Action: in.Action, Resource: t.qualified()}
 	condition := func(operator, key string, value *string) {
-		if deref(value) == "" {
+		if optional.Value(value) == "" {
 			return
 		}
 		if st.Condition == nil {
@@ -64,7 +65,7 @@ func (f *Face) AddPermission(ctx context.Context, in *lambdaapi.AddPermissionInp
 	condition("StringEquals", "AWS:SourceAccount", in.SourceAccount)
 	condition("StringEquals", "aws:PrincipalOrgID", in.PrincipalOrgID)
 	condition("StringEquals", "lambda:EventSourceToken", in.EventSourceToken)
-	condition("StringEquals", "lambda:FunctionUrlAuthType", optional(string(in.FunctionUrlAuthType)))
+	condition("StringEquals", "lambda:FunctionUrlAuthType", optional.Of(string(in.FunctionUrlAuthType)))
 	if in.InvokedViaFunctionUrl != nil {
 		condition("Bool", "lambda:InvokedViaFunctionUrl", new(fmt.Sprint(*in.InvokedViaFunctionUrl)))
 	}

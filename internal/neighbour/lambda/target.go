@@ -7,6 +7,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -49,7 +50,7 @@ func aim(ctx context.Context, name string, qualifier *string) (target, error) {
 	if len(parts) > 1 {
 		t.qualifier = parts[1]
 	}
-	if q := deref(qualifier); q != "" {
+	if q := optional.Value(qualifier); q != "" {
 		if t.qualifier != "" && t.qualifier != q {
 			return t, apierr.New(invalid, "The derived qualifier from the function name does not match the specified qualifier.")
 		}
@@ -86,21 +87,6 @@ func (t target) qualified() string {
 
 func (t target) missing() error {
 	return apierr.New(notFound, "Function not found: %s", t.qualified())
-}
-
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // numbered reports whether a qualifier is the number of a version.

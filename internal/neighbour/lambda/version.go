@@ -11,6 +11,7 @@ import (
 	lambdaapi "github.com/outcrop-dev/outcrop/internal/api/lambda"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	fn "github.com/outcrop-dev/outcrop/internal/lambda"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -36,7 +37,7 @@ func (f *Face) PublishVersion(ctx context.Context, in *lambdaapi.PublishVersionI
 		if err := checkRevision(in.RevisionId, head.Body.Revision); err != nil {
 			return err
 		}
-		if want := deref(in.CodeSha256); want != "" && want != head.Body.Code.SHA256 {
+		if want := optional.Value(in.CodeSha256); want != "" && want != head.Body.Code.SHA256 {
 			return apierr.New(invalid, "CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.", want, head.Body.Code.SHA256)
 		}
 		if head.LastVersion > 0 {
@@ -73,7 +74,7 @@ func (f *Face) ListVersionsByFunction(ctx context.Context, in *lambdaapi.ListVer
 		return nil, err
 	}
 	out := &lambdaapi.ListVersionsByFunctionOutput{Versions: []lambdaapi.FunctionConfigurationStructure{}}
-	q := store.Query{Account: t.account, Region: t.region, ID: t.name, Versions: store.HeadsAndNumbered, Limit: pageSize(in.MaxItems), Cursor: deref(in.Marker)}
+	q := store.Query{Account: t.account, Region: t.region, ID: t.name, Versions: store.HeadsAndNumbered, Limit: pageSize(in.MaxItems), Cursor: optional.Value(in.Marker)}
 	list, next, err := f.list(ctx, q, true)
 	out.Versions, out.NextMarker = append(out.Versions, list...), next
 	return out, err
@@ -170,7 +171,7 @@ func (f *Face) CreateAlias(ctx context.Context, in *lambdaapi.CreateAliasInput) 
 	if err != nil {
 		return nil, err
 	}
-	a := alias{Version: in.FunctionVersion, Description: deref(in.Description), Revision: f.c.NewID()}
+	a := alias{Version: in.FunctionVersion, Description: optional.Value(in.Description), Revision: f.c.NewID()}
 	if in.RoutingConfig != nil {
 		a.Weights = in.RoutingConfig.AdditionalVersionWeights
 	}
@@ -254,7 +255,7 @@ func (f *Face) ListAliases(ctx context.Context, in *lambdaapi.ListAliasesInput) 
 	size := pageSize(in.MaxItems)
 	for _, name := range slices.Sorted(maps.Keys(head.Body.Aliases)) {
 		a := head.Body.Aliases[name]
-		if v := deref(in.FunctionVersion); name <= deref(in.Marker) || v != "" && v != a.Version {
+		if v := optional.Value(in.FunctionVersion); name <= optional.Value(in.Marker) || v != "" && v != a.Version {
 			continue
 		}
 		if len(out.Aliases) == size {

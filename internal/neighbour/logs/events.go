@@ -6,6 +6,7 @@ import (
 	logsapi "github.com/outcrop-dev/outcrop/internal/api/logs"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/logs"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // CreateLogStream makes a stream.
@@ -28,15 +29,15 @@ func (f *Face) DescribeLogStreams(ctx context.Context, in *logsapi.DescribeLogSt
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := f.Logs.Streams(ctx, at, name, deref(in.LogStreamNamePrefix), in.OrderBy == logsapi.OrderByLastEventTime, deref(in.Descending), after, limit(in.Limit))
+	list, next, err := f.Logs.Streams(ctx, at, name, optional.Value(in.LogStreamNamePrefix), in.OrderBy == logsapi.OrderByLastEventTime, optional.Value(in.Descending), after, limit(in.Limit))
 	if err != nil {
 		return nil, err
 	}
 	out := &logsapi.DescribeLogStreamsOutput{LogStreams: []logsapi.LogStream{}, NextToken: token(next)}
 	for _, s := range list {
 		out.LogStreams = append(out.LogStreams, logsapi.LogStream{
-			Arn: new(s.ARN), LogStreamName: new(s.Name), CreationTime: new(s.Created.UnixMilli()), FirstEventTimestamp: nonzero(s.First),
-			LastEventTimestamp: nonzero(s.Last), LastIngestionTime: nonzero(s.Ingested), StoredBytes: new(int64(0)), // AWS answers 0 since 2019
+			Arn: new(s.ARN), LogStreamName: new(s.Name), CreationTime: new(s.Created.UnixMilli()), FirstEventTimestamp: optional.Of(s.First),
+			LastEventTimestamp: optional.Of(s.Last), LastIngestionTime: optional.Of(s.Ingested), StoredBytes: new(int64(0)), // AWS answers 0 since 2019
 			UploadSequenceToken: new(sequence),
 		})
 	}
@@ -79,7 +80,7 @@ func (f *Face) GetLogEvents(ctx context.Context, in *logsapi.GetLogEventsInput) 
 		return nil, err
 	}
 	g, err := f.Logs.Get(ctx, at, name, in.LogStreamName, logs.GetInput{
-		Start: in.StartTime, End: in.EndTime, Limit: deref(in.Limit), FromHead: deref(in.StartFromHead), Token: deref(in.NextToken),
+		Start: in.StartTime, End: in.EndTime, Limit: optional.Value(in.Limit), FromHead: optional.Value(in.StartFromHead), Token: optional.Value(in.NextToken),
 	})
 	if err != nil {
 		return nil, err
@@ -98,13 +99,13 @@ func (f *Face) FilterLogEvents(ctx context.Context, in *logsapi.FilterLogEventsI
 		return nil, err
 	}
 	events, next, err := f.Logs.Filter(ctx, at, name, logs.FilterInput{
-		Streams: in.LogStreamNames, Prefix: deref(in.LogStreamNamePrefix), Start: in.StartTime, End: in.EndTime,
-		Pattern: deref(in.FilterPattern), Limit: deref(in.Limit), Token: deref(in.NextToken),
+		Streams: in.LogStreamNames, Prefix: optional.Value(in.LogStreamNamePrefix), Start: in.StartTime, End: in.EndTime,
+		Pattern: optional.Value(in.FilterPattern), Limit: optional.Value(in.Limit), Token: optional.Value(in.NextToken),
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := &logsapi.FilterLogEventsOutput{Events: []logsapi.FilteredLogEvent{}, SearchedLogStreams: []logsapi.SearchedLogStream{}, NextToken: optional(next)}
+	out := &logsapi.FilterLogEventsOutput{Events: []logsapi.FilteredLogEvent{}, SearchedLogStreams: []logsapi.SearchedLogStream{}, NextToken: optional.Of(next)}
 	for _, e := range events {
 		out.Events = append(out.Events, logsapi.FilteredLogEvent{
 			EventId: new(e.ID), LogStreamName: new(e.Stream), Timestamp: new(e.At), IngestionTime: new(e.Ingested), Message: new(e.Message),
@@ -115,7 +116,7 @@ func (f *Face) FilterLogEvents(ctx context.Context, in *logsapi.FilterLogEventsI
 
 // PutMetricFilter keeps a metric filter.
 func (f *Face) PutMetricFilter(ctx context.Context, in *logsapi.PutMetricFilterInput) (*logsapi.PutMetricFilterOutput, error) {
-	if deref(in.ApplyOnTransformedLogs) || in.FieldSelectionCriteria != nil || len(in.EmitSystemFieldDimensions) > 0 {
+	if optional.Value(in.ApplyOnTransformedLogs) || in.FieldSelectionCriteria != nil || len(in.EmitSystemFieldDimensions) > 0 {
 		return nil, apierr.New(logs.InvalidParameter, "ApplyOnTransformedLogs, FieldSelectionCriteria and EmitSystemFieldDimensions are not built in Outcrop.")
 	}
 	m := logs.MetricFilter{Group: in.LogGroupName, Name: in.FilterName, Pattern: in.FilterPattern}
@@ -138,7 +139,7 @@ func (f *Face) DescribeMetricFilters(ctx context.Context, in *logsapi.DescribeMe
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := f.Logs.MetricFilters(ctx, place(ctx), deref(in.LogGroupName), deref(in.FilterNamePrefix), deref(in.MetricName), deref(in.MetricNamespace), after, limit(in.Limit))
+	list, next, err := f.Logs.MetricFilters(ctx, place(ctx), optional.Value(in.LogGroupName), optional.Value(in.FilterNamePrefix), optional.Value(in.MetricName), optional.Value(in.MetricNamespace), after, limit(in.Limit))
 	if err != nil {
 		return nil, err
 	}

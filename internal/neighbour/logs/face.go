@@ -13,6 +13,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/logs"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // Face answers CloudWatch Logs. Logs is required.
@@ -88,7 +89,7 @@ func named(in any) (group, stream string) {
 	case *logsapi.DeleteMetricFilterInput:
 		return in.LogGroupName, ""
 	case *logsapi.DescribeMetricFiltersInput:
-		return deref(in.LogGroupName), ""
+		return optional.Value(in.LogGroupName), ""
 	case *logsapi.PutRetentionPolicyInput:
 		return in.LogGroupName, ""
 	case *logsapi.DeleteRetentionPolicyInput:
@@ -113,7 +114,7 @@ func either(a, b *string) string {
 	if a != nil {
 		return *a
 	}
-	return deref(b)
+	return optional.Value(b)
 }
 
 func place(ctx context.Context) logs.Place {
@@ -152,28 +153,6 @@ func groupOf(at logs.Place, id string) (string, error) {
 	return name, nil
 }
 
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func nonzero[T int | int64](n T) *T {
-	if n == 0 {
-		return nil
-	}
-	return &n
-}
-
 // token hides what a list goes on behind; untoken reads it.
 func token(t string) *string {
 	if t == "" {
@@ -183,7 +162,7 @@ func token(t string) *string {
 }
 
 func untoken(t *string) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(deref(t))
+	b, err := base64.RawURLEncoding.DecodeString(optional.Value(t))
 	if err != nil {
 		return "", apierr.New(logs.InvalidParameter, "The specified nextToken is invalid.")
 	}
@@ -200,7 +179,7 @@ func limit(n *int) int {
 // CreateLogGroup makes a group.
 func (f *Face) CreateLogGroup(ctx context.Context, in *logsapi.CreateLogGroupInput) (*logsapi.CreateLogGroupOutput, error) {
 	return &logsapi.CreateLogGroupOutput{}, f.Logs.CreateGroup(ctx, place(ctx), logs.GroupInput{
-		Name: in.LogGroupName, Key: deref(in.KmsKeyId), Class: string(in.LogGroupClass), Protected: deref(in.DeletionProtectionEnabled), Tags: in.Tags,
+		Name: in.LogGroupName, Key: optional.Value(in.KmsKeyId), Class: string(in.LogGroupClass), Protected: optional.Value(in.DeletionProtectionEnabled), Tags: in.Tags,
 	})
 }
 
@@ -221,7 +200,7 @@ func (f *Face) DescribeLogGroups(ctx context.Context, in *logsapi.DescribeLogGro
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := f.Logs.Groups(ctx, place(ctx), deref(in.LogGroupNamePrefix), deref(in.LogGroupNamePattern), string(in.LogGroupClass), after, limit(in.Limit))
+	list, next, err := f.Logs.Groups(ctx, place(ctx), optional.Value(in.LogGroupNamePrefix), optional.Value(in.LogGroupNamePattern), string(in.LogGroupClass), after, limit(in.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +208,7 @@ func (f *Face) DescribeLogGroups(ctx context.Context, in *logsapi.DescribeLogGro
 	for _, g := range list {
 		out.LogGroups = append(out.LogGroups, logsapi.LogGroup{
 			Arn: new(g.ARN + ":*"), LogGroupArn: new(g.ARN), LogGroupName: new(g.Name), LogGroupClass: logsapi.LogGroupClass(g.Class),
-			CreationTime: new(g.Created.UnixMilli()), KmsKeyId: optional(g.Key), RetentionInDays: nonzero(g.Retention), StoredBytes: new(g.Bytes),
+			CreationTime: new(g.Created.UnixMilli()), KmsKeyId: optional.Of(g.Key), RetentionInDays: optional.Of(g.Retention), StoredBytes: new(g.Bytes),
 			MetricFilterCount: new(g.Filters), DeletionProtectionEnabled: new(g.Protected),
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/vector"
 	"github.com/outcrop-dev/outcrop/internal/vectorbucket"
 )
@@ -24,38 +25,23 @@ var (
 // Authorize leaves it to the operations: a bucket's policy is known once it is found.
 func (*Face) Authorize(context.Context, *api.Operation, any, *gateway.Permission) error { return nil }
 
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func bucket(name, arn *string) vectorbucket.Ref {
-	return vectorbucket.Ref{Bucket: deref(name), BucketARN: deref(arn)}
+	return vectorbucket.Ref{Bucket: optional.Value(name), BucketARN: optional.Value(arn)}
 }
 
 func index(bucket, name, arn *string) vectorbucket.Ref {
-	return vectorbucket.Ref{Bucket: deref(bucket), Index: deref(name), IndexARN: deref(arn)}
+	return vectorbucket.Ref{Bucket: optional.Value(bucket), Index: optional.Value(name), IndexARN: optional.Value(arn)}
 }
 
 func encryption(in *vapi.EncryptionConfiguration) vectorbucket.Encryption {
 	if in == nil {
 		return vectorbucket.Encryption{}
 	}
-	return vectorbucket.Encryption{Type: vectorbucket.SSE(in.SseType), Key: deref(in.KmsKeyArn)}
+	return vectorbucket.Encryption{Type: vectorbucket.SSE(in.SseType), Key: optional.Value(in.KmsKeyArn)}
 }
 
 func encrypted(e vectorbucket.Encryption) *vapi.EncryptionConfiguration {
-	return &vapi.EncryptionConfiguration{SseType: vapi.SseType(e.Type), KmsKeyArn: optional(e.Key)}
+	return &vapi.EncryptionConfiguration{SseType: vapi.SseType(e.Type), KmsKeyArn: optional.Of(e.Key)}
 }
 
 // CreateVectorBucket makes a bucket.
@@ -80,11 +66,11 @@ func (f *Face) GetVectorBucket(ctx context.Context, in *vapi.GetVectorBucketInpu
 
 // ListVectorBuckets lists the buckets of the account and Region.
 func (f *Face) ListVectorBuckets(ctx context.Context, in *vapi.ListVectorBucketsInput) (*vapi.ListVectorBucketsOutput, error) {
-	list, next, err := f.Vectors.Buckets(ctx, kms.CallerOf(ctx), vectorbucket.List{Prefix: deref(in.Prefix), Token: deref(in.NextToken), Limit: deref(in.MaxResults)})
+	list, next, err := f.Vectors.Buckets(ctx, kms.CallerOf(ctx), vectorbucket.List{Prefix: optional.Value(in.Prefix), Token: optional.Value(in.NextToken), Limit: optional.Value(in.MaxResults)})
 	if err != nil {
 		return nil, err
 	}
-	out := &vapi.ListVectorBucketsOutput{NextToken: optional(next), VectorBuckets: []vapi.VectorBucketSummary{}}
+	out := &vapi.ListVectorBucketsOutput{NextToken: optional.Of(next), VectorBuckets: []vapi.VectorBucketSummary{}}
 	for _, b := range list {
 		out.VectorBuckets = append(out.VectorBuckets, vapi.VectorBucketSummary{VectorBucketName: b.Name.Bucket, VectorBucketArn: b.BucketARN(), CreationTime: b.Created})
 	}
@@ -150,11 +136,11 @@ func (f *Face) GetIndex(ctx context.Context, in *vapi.GetIndexInput) (*vapi.GetI
 // ListIndexes lists the indexes of a bucket.
 func (f *Face) ListIndexes(ctx context.Context, in *vapi.ListIndexesInput) (*vapi.ListIndexesOutput, error) {
 	list, next, err := f.Vectors.Indexes(ctx, kms.CallerOf(ctx), bucket(in.VectorBucketName, in.VectorBucketArn),
-		vectorbucket.List{Prefix: deref(in.Prefix), Token: deref(in.NextToken), Limit: deref(in.MaxResults)})
+		vectorbucket.List{Prefix: optional.Value(in.Prefix), Token: optional.Value(in.NextToken), Limit: optional.Value(in.MaxResults)})
 	if err != nil {
 		return nil, err
 	}
-	out := &vapi.ListIndexesOutput{NextToken: optional(next), Indexes: []vapi.IndexSummary{}}
+	out := &vapi.ListIndexesOutput{NextToken: optional.Of(next), Indexes: []vapi.IndexSummary{}}
 	for _, x := range list {
 		out.Indexes = append(out.Indexes, vapi.IndexSummary{VectorBucketName: x.Name.Bucket, IndexName: x.Name.Index, IndexArn: x.ARN(), CreationTime: x.Created})
 	}
@@ -200,7 +186,7 @@ func (f *Face) PutVectors(ctx context.Context, in *vapi.PutVectorsInput) (*vapi.
 
 // GetVectors answers vectors by key.
 func (f *Face) GetVectors(ctx context.Context, in *vapi.GetVectorsInput) (*vapi.GetVectorsOutput, error) {
-	got, err := f.Vectors.Get(ctx, kms.CallerOf(ctx), index(in.VectorBucketName, in.IndexName, in.IndexArn), in.Keys, deref(in.ReturnData), deref(in.ReturnMetadata))
+	got, err := f.Vectors.Get(ctx, kms.CallerOf(ctx), index(in.VectorBucketName, in.IndexName, in.IndexArn), in.Keys, optional.Value(in.ReturnData), optional.Value(in.ReturnMetadata))
 	if err != nil {
 		return nil, err
 	}
@@ -217,13 +203,13 @@ func (f *Face) ListVectors(ctx context.Context, in *vapi.ListVectorsInput) (*vap
 		return nil, apierr.New(apierr.Validation, "segmentCount and segmentIndex must be specified together")
 	}
 	list, next, err := f.Vectors.List(ctx, kms.CallerOf(ctx), index(in.VectorBucketName, in.IndexName, in.IndexArn), vectorbucket.ListVectors{
-		Token: deref(in.NextToken), Limit: deref(in.MaxResults), Segments: deref(in.SegmentCount), Segment: deref(in.SegmentIndex),
-		Data: deref(in.ReturnData), Metadata: deref(in.ReturnMetadata),
+		Token: optional.Value(in.NextToken), Limit: optional.Value(in.MaxResults), Segments: optional.Value(in.SegmentCount), Segment: optional.Value(in.SegmentIndex),
+		Data: optional.Value(in.ReturnData), Metadata: optional.Value(in.ReturnMetadata),
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := &vapi.ListVectorsOutput{NextToken: optional(next), Vectors: []vapi.ListOutputVector{}}
+	out := &vapi.ListVectorsOutput{NextToken: optional.Of(next), Vectors: []vapi.ListOutputVector{}}
 	for _, v := range list {
 		out.Vectors = append(out.Vectors, vapi.ListOutputVector{Key: v.Key, Data: data(v.Data), Metadata: v.Metadata})
 	}
@@ -238,7 +224,7 @@ func (f *Face) DeleteVectors(ctx context.Context, in *vapi.DeleteVectorsInput) (
 // QueryVectors answers the nearest vectors.
 func (f *Face) QueryVectors(ctx context.Context, in *vapi.QueryVectorsInput) (*vapi.QueryVectorsOutput, error) {
 	found, metric, err := f.Vectors.Query(ctx, kms.CallerOf(ctx), index(in.VectorBucketName, in.IndexName, in.IndexArn), vectorbucket.Question{
-		Vector: floats(in.QueryVector), TopK: in.TopK, Filter: in.Filter, Metadata: deref(in.ReturnMetadata), Distance: deref(in.ReturnDistance),
+		Vector: floats(in.QueryVector), TopK: in.TopK, Filter: in.Filter, Metadata: optional.Value(in.ReturnMetadata), Distance: optional.Value(in.ReturnDistance),
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/kms"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/secret"
 )
 
@@ -24,21 +25,6 @@ var (
 
 // Authorize leaves it to the operations: a secret's policy is known once it is found.
 func (*Face) Authorize(context.Context, *api.Operation, any, *gateway.Permission) error { return nil }
-
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
 
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -55,7 +41,7 @@ func token(t string) *string {
 }
 
 func untoken(t *string) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(deref(t))
+	b, err := base64.RawURLEncoding.DecodeString(optional.Value(t))
 	if err != nil {
 		return "", apierr.New("InvalidNextTokenException", "The NextToken value is invalid.")
 	}
@@ -65,7 +51,7 @@ func untoken(t *string) (string, error) {
 func tags(list []smapi.Tag) []secret.Tag {
 	var out []secret.Tag
 	for _, t := range list {
-		out = append(out, secret.Tag{Key: deref(t.Key), Value: deref(t.Value)})
+		out = append(out, secret.Tag{Key: optional.Value(t.Key), Value: optional.Value(t.Value)})
 	}
 	return out
 }
@@ -84,18 +70,18 @@ func (f *Face) CreateSecret(ctx context.Context, in *smapi.CreateSecretInput) (*
 		return nil, apierr.New(secret.InvalidParameter, "Replicas of secrets are not built in Outcrop: leave AddReplicaRegions out.")
 	}
 	s, version, err := f.Secrets.Create(ctx, kms.CallerOf(ctx), secret.CreateInput{
-		Name: in.Name, Description: deref(in.Description), Type: deref(in.Type), Key: deref(in.KmsKeyId), Token: deref(in.ClientRequestToken),
+		Name: in.Name, Description: optional.Value(in.Description), Type: optional.Value(in.Type), Key: optional.Value(in.KmsKeyId), Token: optional.Value(in.ClientRequestToken),
 		Value: secret.Value{Text: in.SecretString, Binary: in.SecretBinary}, Tags: tags(in.Tags),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &smapi.CreateSecretOutput{ARN: &s.ARN, Name: &s.Name, VersionId: optional(version)}, nil
+	return &smapi.CreateSecretOutput{ARN: &s.ARN, Name: &s.Name, VersionId: optional.Of(version)}, nil
 }
 
 // GetSecretValue reads a version.
 func (f *Face) GetSecretValue(ctx context.Context, in *smapi.GetSecretValueInput) (*smapi.GetSecretValueOutput, error) {
-	g, err := f.Secrets.Value(ctx, kms.CallerOf(ctx), in.SecretId, deref(in.VersionId), deref(in.VersionStage))
+	g, err := f.Secrets.Value(ctx, kms.CallerOf(ctx), in.SecretId, optional.Value(in.VersionId), optional.Value(in.VersionStage))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +96,7 @@ func (f *Face) PutSecretValue(ctx context.Context, in *smapi.PutSecretValueInput
 	if in.RotationToken != nil {
 		return nil, apierr.New(secret.InvalidParameter, "Rotation of secrets is not built in Outcrop: leave RotationToken out.")
 	}
-	s, v, err := f.Secrets.Put(ctx, kms.CallerOf(ctx), in.SecretId, deref(in.ClientRequestToken), secret.Value{Text: in.SecretString, Binary: in.SecretBinary}, in.VersionStages)
+	s, v, err := f.Secrets.Put(ctx, kms.CallerOf(ctx), in.SecretId, optional.Value(in.ClientRequestToken), secret.Value{Text: in.SecretString, Binary: in.SecretBinary}, in.VersionStages)
 	if err != nil {
 		return nil, err
 	}
@@ -120,18 +106,18 @@ func (f *Face) PutSecretValue(ctx context.Context, in *smapi.PutSecretValueInput
 // UpdateSecret changes a secret.
 func (f *Face) UpdateSecret(ctx context.Context, in *smapi.UpdateSecretInput) (*smapi.UpdateSecretOutput, error) {
 	s, v, err := f.Secrets.Update(ctx, kms.CallerOf(ctx), in.SecretId, secret.UpdateInput{
-		Description: in.Description, Key: in.KmsKeyId, Type: in.Type, Token: deref(in.ClientRequestToken),
+		Description: in.Description, Key: in.KmsKeyId, Type: in.Type, Token: optional.Value(in.ClientRequestToken),
 		Value: secret.Value{Text: in.SecretString, Binary: in.SecretBinary},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &smapi.UpdateSecretOutput{ARN: &s.ARN, Name: &s.Name, VersionId: optional(v.ID)}, nil
+	return &smapi.UpdateSecretOutput{ARN: &s.ARN, Name: &s.Name, VersionId: optional.Of(v.ID)}, nil
 }
 
 // UpdateSecretVersionStage moves a stage.
 func (f *Face) UpdateSecretVersionStage(ctx context.Context, in *smapi.UpdateSecretVersionStageInput) (*smapi.UpdateSecretVersionStageOutput, error) {
-	s, err := f.Secrets.MoveStage(ctx, kms.CallerOf(ctx), in.SecretId, in.VersionStage, deref(in.RemoveFromVersionId), deref(in.MoveToVersionId))
+	s, err := f.Secrets.MoveStage(ctx, kms.CallerOf(ctx), in.SecretId, in.VersionStage, optional.Value(in.RemoveFromVersionId), optional.Value(in.MoveToVersionId))
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +131,14 @@ func (f *Face) DescribeSecret(ctx context.Context, in *smapi.DescribeSecretInput
 		return nil, err
 	}
 	return &smapi.DescribeSecretOutput{
-		ARN: &s.ARN, Name: &s.Name, Description: optional(s.Description), Type: optional(s.Type), KmsKeyId: optional(s.Key), CreatedDate: &s.Created,
+		ARN: &s.ARN, Name: &s.Name, Description: optional.Of(s.Description), Type: optional.Of(s.Type), KmsKeyId: optional.Of(s.Key), CreatedDate: &s.Created,
 		LastChangedDate: instant(s.Changed), LastAccessedDate: instant(s.Accessed), DeletedDate: instant(s.Deleted), Tags: tagList(s.Tags), VersionIdsToStages: s.Stages,
 	}, nil
 }
 
 // DeleteSecret has a secret deleted.
 func (f *Face) DeleteSecret(ctx context.Context, in *smapi.DeleteSecretInput) (*smapi.DeleteSecretOutput, error) {
-	s, err := f.Secrets.Delete(ctx, kms.CallerOf(ctx), in.SecretId, in.RecoveryWindowInDays, deref(in.ForceDeleteWithoutRecovery))
+	s, err := f.Secrets.Delete(ctx, kms.CallerOf(ctx), in.SecretId, in.RecoveryWindowInDays, optional.Value(in.ForceDeleteWithoutRecovery))
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +160,7 @@ func (f *Face) ListSecrets(ctx context.Context, in *smapi.ListSecretsInput) (*sm
 	if err != nil {
 		return nil, err
 	}
-	q := secret.ListInput{Deleted: deref(in.IncludePlannedDeletion), SortBy: string(in.SortBy), Desc: in.SortOrder != smapi.SortOrderTypeAsc, After: after, Limit: deref(in.MaxResults)}
+	q := secret.ListInput{Deleted: optional.Value(in.IncludePlannedDeletion), SortBy: string(in.SortBy), Desc: in.SortOrder != smapi.SortOrderTypeAsc, After: after, Limit: optional.Value(in.MaxResults)}
 	for _, x := range in.Filters {
 		q.Filters = append(q.Filters, secret.Filter{Field: string(x.Key), Values: x.Values})
 	}
@@ -185,7 +171,7 @@ func (f *Face) ListSecrets(ctx context.Context, in *smapi.ListSecretsInput) (*sm
 	out := &smapi.ListSecretsOutput{NextToken: token(next), SecretList: []smapi.SecretListEntry{}}
 	for _, s := range list {
 		out.SecretList = append(out.SecretList, smapi.SecretListEntry{
-			ARN: &s.ARN, Name: &s.Name, Description: optional(s.Description), Type: optional(s.Type), KmsKeyId: optional(s.Key), CreatedDate: &s.Created,
+			ARN: &s.ARN, Name: &s.Name, Description: optional.Of(s.Description), Type: optional.Of(s.Type), KmsKeyId: optional.Of(s.Key), CreatedDate: &s.Created,
 			LastChangedDate: instant(s.Changed), LastAccessedDate: instant(s.Accessed), DeletedDate: instant(s.Deleted), Tags: tagList(s.Tags), SecretVersionsToStages: s.Stages,
 		})
 	}
@@ -213,7 +199,7 @@ func (f *Face) ListSecretVersionIds(ctx context.Context, in *smapi.ListSecretVer
 			seen = v.ID == after
 			continue
 		}
-		if len(v.Stages) == 0 && !deref(in.IncludeDeprecated) {
+		if len(v.Stages) == 0 && !optional.Value(in.IncludeDeprecated) {
 			continue
 		}
 		if n := len(out.Versions); n == limit {
@@ -247,12 +233,12 @@ func (f *Face) GetResourcePolicy(ctx context.Context, in *smapi.GetResourcePolic
 	if err != nil {
 		return nil, err
 	}
-	return &smapi.GetResourcePolicyOutput{ARN: &s.ARN, Name: &s.Name, ResourcePolicy: optional(s.Policy)}, nil
+	return &smapi.GetResourcePolicyOutput{ARN: &s.ARN, Name: &s.Name, ResourcePolicy: optional.Of(s.Policy)}, nil
 }
 
 // PutResourcePolicy gives a secret a policy.
 func (f *Face) PutResourcePolicy(ctx context.Context, in *smapi.PutResourcePolicyInput) (*smapi.PutResourcePolicyOutput, error) {
-	s, err := f.Secrets.PutPolicy(ctx, kms.CallerOf(ctx), in.SecretId, in.ResourcePolicy, deref(in.BlockPublicPolicy))
+	s, err := f.Secrets.PutPolicy(ctx, kms.CallerOf(ctx), in.SecretId, in.ResourcePolicy, optional.Value(in.BlockPublicPolicy))
 	if err != nil {
 		return nil, err
 	}
