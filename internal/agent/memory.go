@@ -436,15 +436,7 @@ func (m *Memories) Run(ctx context.Context) error {
 	}
 }
 
+// memoryFailure turns what the store answers into what the wire knows.
 func memoryFailure(err error) error {
-	if r := kms.Refusal(err); r != nil {
-		return r
-	}
-	switch {
-	case errors.Is(err, store.ErrBadCursor):
-		return apierr.Wrap(apierr.Validation, err, "The provided nextToken is invalid. Start again without it.")
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy):
-		return apierr.Wrap(apierr.Conflict, err, "The memory is being changed by another request. Try again.")
-	}
-	return err
+	return kms.Failure(err, "The memory was not found.", "The memory is being changed by another request. Try again.")
 }

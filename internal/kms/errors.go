@@ -13,7 +13,6 @@ const (
 	InvalidAliasName  apierr.Kind = "InvalidAliasNameException"
 	InvalidArn        apierr.Kind = "InvalidArnException"
 	InvalidCiphertext apierr.Kind = "InvalidCiphertextException"
-	InvalidGrantID    apierr.Kind = "InvalidGrantIdException"
 	InvalidGrantToken apierr.Kind = "InvalidGrantTokenException"
 	InvalidMarker     apierr.Kind = "InvalidMarkerException"
 	InvalidState      apierr.Kind = "KMSInvalidStateException"

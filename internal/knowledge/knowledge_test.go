@@ -364,7 +364,13 @@ func (p *place) start(t *testing.T, q Quotas) {
 func (p *place) work(t *testing.T) (stop func()) {
 	t.Helper()
 	room := p.room
-	r, err := job.New(job.Config{Store: p.store, Kinds: Jobs(func() *Room { return room }), Poll: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	return p.run(t, Jobs(func() *Room { return room }))
+}
+
+// run runs jobs of some kinds until stop is called.
+func (p *place) run(t *testing.T, kinds []job.Kind) (stop func()) {
+	t.Helper()
+	r, err := job.New(job.Config{Store: p.store, Kinds: kinds, Poll: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,10 @@ type Indexes interface {
 	Capabilities(b *Base) (c vector.Capabilities, ok bool)
 	// Rekey seals the index with b.KeyARN from now on, where the index is the house's.
 	Rekey(ctx context.Context, b *Base) error
-	// Release is called when the knowledge base is gone and its documents with it: an
-	// index of the house's own that nothing else uses and that is empty goes too.
+	// Release is called when the row of the knowledge base is gone, and again after a
+	// crash: the index that it had for itself goes with all that is in it, one behind a
+	// collection when nobody else names it and no document was kept in it. The user's
+	// own stores stay.
 	Release(ctx context.Context, b *Base) error
 }
 

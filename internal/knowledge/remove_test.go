@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outcrop-dev/outcrop/internal/apierr"
+	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/store"
 
 	api "github.com/outcrop-dev/outcrop/internal/api/bedrockagent"
@@ -235,6 +236,34 @@ func TestADeletionOutlivesItsProcess(t *testing.T) {
 	p.work(t)
 	until(t, "gone", func() bool { return p.status(t, id) == "gone" })
 	until(t, "the index went, so it was empty", func() bool { return p.documents(t, id, first) == -1 })
+}
+
+// The index goes only when no row names it any more, by a job that was written with the
+// row's end: a process that ends between the two leaves it to the next one.
+func TestAReleaseOutlivesItsProcess(t *testing.T) {
+	p := open(t, Quotas{})
+	room := p.room
+	stop := p.run(t, slices.DeleteFunc(Jobs(func() *Room { return room }), func(k job.Kind) bool { return k.Name == releaseJob }))
+	id := p.base(t, "k")
+	source := p.source(t, id, "s", "", "")
+	p.fill(t, id, source, 2)
+	if err := p.deletedBase(id); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "gone", func() bool { return p.status(t, id) == "gone" })
+	stop()
+	if n := p.documents(t, id, source); n != 0 {
+		t.Errorf("before its release the index holds %d documents", n)
+	}
+	if err := p.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.shelf.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t, Quotas{})
+	p.work(t)
+	until(t, "the index went", func() bool { return p.documents(t, id, source) == -1 })
 }
 
 func TestAnIndexThatIsGoneHoldsNothing(t *testing.T) {

@@ -323,22 +323,10 @@ func (s *Sessions) Exists(ctx context.Context, name string) (bool, error) {
 
 // failure turns what the store answers into what the wire knows.
 func failure(err error) error {
-	if r := kms.Refusal(err); r != nil {
-		return r
+	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Kind == apierr.TooManyTags { // this service calls it a quota
+		return apierr.Wrap(apierr.ServiceQuotaExceeded, err, "%s", e.Message)
 	}
-	if e, ok := errors.AsType[*apierr.Error](err); ok {
-		if e.Kind == apierr.TooManyTags { // this service calls it a quota
-			return apierr.Wrap(apierr.ServiceQuotaExceeded, err, "%s", e.Message)
-		}
-		return err
-	}
-	switch {
-	case errors.Is(err, store.ErrBadCursor):
-		return apierr.Wrap(apierr.Validation, err, "The provided nextToken is invalid. Start again without it.")
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy):
-		return apierr.Wrap(apierr.Conflict, err, "The session is being changed by another request. Try again.")
-	}
-	return err
+	return kms.Failure(err, "The session was not found.", "The session is being changed by another request. Try again.")
 }
 
 // sweepBatch is how many sessions one pass of the sweep removes in a transaction.

@@ -90,7 +90,8 @@ func (i *Indexes) createEmbedded(ctx context.Context, b *knowledge.Base) (vector
 }
 
 // Rekey seals the embedded index with b.KeyARN from now on; others have no key of a
-// knowledge base. One that another knowledge base shares keeps its key.
+// knowledge base. An index that several share has the one key that any of them names:
+// it goes when nobody names it any more, and a second one is refused.
 func (i *Indexes) Rekey(ctx context.Context, b *knowledge.Base) error {
 	n, ok := Name(b)
 	if !ok || i.served(b) != nil {
@@ -101,19 +102,24 @@ func (i *Indexes) Rekey(ctx context.Context, b *knowledge.Base) error {
 		return wrong(err)
 	}
 	defer func() { _ = x.Close() }() // gives a handle back, which cannot fail
-	if x.Definition().KeyARN == b.KeyARN {
-		return nil
-	}
 	others, err := i.sharing(ctx, b, n)
 	if err != nil {
 		return err
 	}
+	want := b.KeyARN
 	for _, o := range others {
-		if o.KeyARN != b.KeyARN {
+		switch {
+		case o.KeyARN == "" || o.KeyARN == want: // who names none takes that of the others
+		case want == "":
+			want = o.KeyARN
+		default:
 			return refusal("The knowledge base %s shares the index, and its data sources name another key: the index can have one key only.", o.ID)
 		}
 	}
-	return rekey(ctx, x, b.KeyARN)
+	if x.Definition().KeyARN == want {
+		return nil
+	}
+	return rekey(ctx, x, want)
 }
 
 // sharing are the other knowledge bases that name the same embedded index.

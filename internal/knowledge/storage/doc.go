@@ -9,6 +9,8 @@
 // A knowledge base without a configuration has an embedded index of its own. Behind a
 // collection of OpenSearch Serverless stands one for each index name, which all
 // knowledge bases of the account that name both share, if one model embeds for them.
+// The first is sealed for the knowledge base and goes with it; the second is sealed for
+// the collection (collection.go) and goes when it is empty and nobody names it.
 // Both have the dimension of the model; an index that the user made has AWS's (Wire)
 // or the model's, whichever it was made with.
 //

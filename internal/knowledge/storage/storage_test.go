@@ -172,7 +172,28 @@ func TestRekey(t *testing.T) {
 	b := base("KBB", aoss("one"))
 	b.KeyARN = ""
 	h.bases = []*knowledge.Base{a, b}
+	keyIs := func(want string) {
+		t.Helper()
+		x, err := h.Open(h.acting(a, ""), a)
+		h.check(err)
+		defer x.Close()
+		if got := x.Definition().KeyARN; got != want {
+			t.Errorf("the index has the key %q, want %q", got, want)
+		}
+	}
+	h.check(h.Rekey(h.acting(b, ""), b)) // it names none
+	keyIs(key.ARN())
+	second, err := h.keys.CreateKey(ctx, h.admin(), kms.CreateKeyInput{})
+	h.check(err)
+	b.KeyARN = second.ARN()
 	want(t, "shared, with another key", h.Rekey(h.acting(b, ""), b), apierr.Validation, bad)
+	keyIs(key.ARN())
+	a.KeyARN = "" // the first one leaves its key, and the second one may come to its own
+	h.check(h.Rekey(h.acting(b, ""), b))
+	keyIs(second.ARN())
+	b.KeyARN = ""
+	h.check(h.Rekey(h.acting(a, ""), a))
+	keyIs("")
 	// The encryption context is that of the knowledge base: its role's policy may say so.
 	only := h.role("only", `["kms:GenerateDataKey","kms:Decrypt","aoss:APIAccessAll"]`, "*")
 	c := base("KBC", nil)
@@ -252,6 +273,34 @@ func TestASharedIndexIsOpenedByAllThatMayUseItsKey(t *testing.T) {
 		if _, err := search(kb, ""); kms.Refusal(err) == nil {
 			t.Errorf("the key does not rule %s: %v", kb.ID, err)
 		}
+	}
+}
+
+// What is sealed says its own encryption context, so that an index which was sealed for
+// one knowledge base before it was for the collection opens all the same.
+func TestAnIndexThatWasSealedForItsKnowledgeBaseStillOpens(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	key, err := h.keys.CreateKey(t.Context(), h.admin(), kms.CreateKeyInput{})
+	h.check(err)
+	a, b := base("KBA", aoss("one")), base("KBB", aoss("one"))
+	a.KeyARN, b.KeyARN = key.ARN(), key.ARN()
+	h.bases = []*knowledge.Base{a, b}
+	ctx := h.acting(a, "")
+	name, _ := storage.Name(a)
+	x, err := h.vectors.Create(ctx, vector.Definition{Name: name, Dimension: 3, Metric: vector.Cosine, Model: "hash", KeyARN: key.ARN()})
+	h.check(err)
+	d, chunks := document("d", 1, 2, 3)
+	h.check(x.Replace(ctx, d, chunks))
+	h.check(x.Close())
+	for _, kb := range h.bases {
+		ctx := h.acting(kb, "")
+		x, err := h.Open(ctx, kb)
+		h.check(err)
+		hits, err := x.Search(ctx, vector.Query{Vector: []float32{1, 2, 3}, K: 9, Model: "hash"})
+		if err != nil || len(hits) != 1 {
+			t.Errorf("%s finds %v, %v", kb.ID, hits, err)
+		}
+		h.check(x.Close())
 	}
 }
 
