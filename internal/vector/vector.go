@@ -233,8 +233,8 @@ type Index interface {
 	// Search answers up to q.K hits, best first; equal scores come in a fixed order.
 	Search(ctx context.Context, q Query) ([]Hit, error)
 	// Get answers the chunks with these ids that exist, in the order of ids; with
-	// vectors, also their vectors as they were written (on the unit sphere, or
-	// rounded, where Capabilities says so).
+	// vectors, also their vectors as they were written, within what a float32 of the
+	// store's keeps.
 	Get(ctx context.Context, ids []string, vectors bool) ([]Chunk, error)
 	// Chunks answers the chunks of a document by their ordinal, none for an unknown one.
 	Chunks(ctx context.Context, document string) ([]Chunk, error)

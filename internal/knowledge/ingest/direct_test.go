@@ -16,6 +16,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/bucket"
 	"github.com/outcrop-dev/outcrop/internal/iam"
+	"github.com/outcrop-dev/outcrop/internal/knowledge"
 	"github.com/outcrop-dev/outcrop/internal/knowledge/chunk"
 	"github.com/outcrop-dev/outcrop/internal/object"
 	"github.com/outcrop-dev/outcrop/internal/store"
@@ -417,6 +418,11 @@ func TestCustomTransformation(t *testing.T) {
 	chunks := w.chunks("s3://docs/a.txt")
 	if len(chunks) != 2 || chunks[1].Text != "three" || chunks[1].Metadata["length"].Num() != 5 || chunks[1].Metadata["genre"].Str() != "film" {
 		t.Fatalf("%+v", chunks)
+	}
+	var told chunk.Batch
+	must(t, json.Unmarshal(w.read("between", l.events[0].Files[0].Batches[0].Key), &told))
+	if got := string(told.Contents[0].Metadata[knowledge.AttributeURI]); got != `"s3://docs/a.txt"` {
+		t.Errorf("the function is told that a chunk is of %s", got)
 	}
 	e := l.events[0]
 	if e.Version != "1.0" || e.KnowledgeBaseID != baseID || e.DataSourceID != srcID || e.IngestionJobID == "" || e.Bucket != "between" || e.PriorTask != "CHUNKING" ||

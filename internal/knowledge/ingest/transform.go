@@ -47,6 +47,9 @@ func (l *line) transform(ctx context.Context, t *task, in []piece, meta *parse.M
 		var b chunk.Batch
 		for _, p := range in[n*contentsOf : min((n+1)*contentsOf, len(in))] {
 			own := raw(p.attributes)
+			if t.at.Bucket != "" {
+				own[knowledge.AttributeURI] = encode(t.at.URI())
+			}
 			if p.Page > 0 {
 				own[knowledge.AttributePage] = encode(p.Page)
 			}
