@@ -45,14 +45,6 @@ func Few(maxResults *int) int {
 	return *maxResults
 }
 
-// Optional answers a token as an optional member: nil for the last page.
-func Optional(token string) *string {
-	if token == "" {
-		return nil
-	}
-	return &token
-}
-
 // KeySize is the length of a Signer's key in bytes.
 const KeySize = 32
 

@@ -11,6 +11,7 @@ import (
 	runtime "github.com/outcrop-dev/outcrop/internal/api/bedrockagentruntime"
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/call"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
 
@@ -76,7 +77,7 @@ func (s *Sessions) ListInvocations(ctx context.Context, in *runtime.ListInvocati
 	if err != nil {
 		return nil, failure(err)
 	}
-	out := &runtime.ListInvocationsOutput{InvocationSummaries: []runtime.InvocationSummary{}, NextToken: next(l.Next)}
+	out := &runtime.ListInvocationsOutput{InvocationSummaries: []runtime.InvocationSummary{}, NextToken: optional.Of(l.Next)}
 	for i := range l.Records {
 		rec := &l.Records[i]
 		out.InvocationSummaries = append(out.InvocationSummaries, runtime.InvocationSummary{CreatedAt: rec.Created, InvocationId: rec.ID, SessionId: rec.Parent})
@@ -254,7 +255,7 @@ func (s *Sessions) ListInvocationSteps(ctx context.Context, in *runtime.ListInvo
 	if err != nil {
 		return nil, failure(err)
 	}
-	out := &runtime.ListInvocationStepsOutput{InvocationStepSummaries: []runtime.InvocationStepSummary{}, NextToken: next(l.Next)}
+	out := &runtime.ListInvocationStepsOutput{InvocationStepSummaries: []runtime.InvocationStepSummary{}, NextToken: optional.Of(l.Next)}
 	for i := range l.Records {
 		rec := &l.Records[i]
 		at, err := time.Parse(time.RFC3339Nano, rec.Source)

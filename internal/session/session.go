@@ -15,6 +15,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/arn"
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/store"
 	"github.com/outcrop-dev/outcrop/internal/tag"
 )
@@ -278,7 +279,7 @@ func (s *Sessions) ListSessions(ctx context.Context, in *runtime.ListSessionsInp
 	if err != nil {
 		return nil, failure(err)
 	}
-	out := &runtime.ListSessionsOutput{SessionSummaries: []runtime.SessionSummary{}, NextToken: next(l.Next)}
+	out := &runtime.ListSessionsOutput{SessionSummaries: []runtime.SessionSummary{}, NextToken: optional.Of(l.Next)}
 	for i := range l.Records {
 		rec := &l.Records[i]
 		if !s.kept(rec.Updated) {
@@ -300,13 +301,6 @@ func query(c *call.Call, parent string, size *int, token *string) store.Query {
 		q.Cursor = *token
 	}
 	return q
-}
-
-func next(cursor string) *string {
-	if cursor == "" {
-		return nil
-	}
-	return &cursor
 }
 
 // Exists reports whether an ARN names a session of the caller.

@@ -14,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
 	"github.com/outcrop-dev/outcrop/internal/knowledge/parse"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -424,7 +425,7 @@ func (o Documents) ListKnowledgeBaseDocuments(ctx context.Context, in *api.ListK
 		for i := range p.Records {
 			out.DocumentDetails = append(out.DocumentDetails, described(h, &p.Records[i]))
 		}
-		out.NextToken = page.Optional(p.Next)
+		out.NextToken = optional.Of(p.Next)
 		return nil
 	})
 	if err != nil {
@@ -466,5 +467,5 @@ func detail(h home, p knowledge.Place, status api.DocumentStatus, why string) ap
 	if p.Custom != "" {
 		id = &api.DocumentIdentifier{DataSourceType: api.ContentDataSourceTypeCustom, Custom: &api.CustomDocumentIdentifier{Id: p.Custom}}
 	}
-	return api.KnowledgeBaseDocumentDetail{KnowledgeBaseId: h.Base, DataSourceId: h.Source, Identifier: id, Status: status, StatusReason: page.Optional(why)}
+	return api.KnowledgeBaseDocumentDetail{KnowledgeBaseId: h.Base, DataSourceId: h.Source, Identifier: id, Status: status, StatusReason: optional.Of(why)}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/job"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 	"github.com/outcrop-dev/outcrop/internal/page"
 	"github.com/outcrop-dev/outcrop/internal/store"
 )
@@ -236,7 +237,7 @@ func (o Jobs) ListIngestionJobs(ctx context.Context, in *api.ListIngestionJobsIn
 				StartedAt: j.StartedAt, Statistics: j.Statistics, Status: j.Status, UpdatedAt: j.UpdatedAt,
 			})
 		}
-		out.NextToken = page.Optional(next)
+		out.NextToken = optional.Of(next)
 		return nil
 	})
 	if err != nil {

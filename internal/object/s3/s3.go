@@ -22,6 +22,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/outcrop-dev/outcrop/internal/object"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 var _ object.Store = (*Store)(nil)
@@ -195,13 +196,6 @@ func (s *Store) HeadBucket(ctx context.Context, b object.Bucket) error {
 	return failed("head bucket", object.ErrNoBucket, err)
 }
 
-func str(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func (s *Store) conditions(c object.If) (match, none *string) {
 	if c.Absent {
 		none = aws.String("*")
@@ -308,9 +302,9 @@ func (s *Store) Put(ctx context.Context, a object.Address, r io.Reader, o object
 	out, err := s.cfg.Client.PutObject(ctx, &sdk.PutObjectInput{
 		Bucket: bucket, Key: key, Body: bytes.NewReader(buf), ContentLength: aws.Int64(int64(len(buf))),
 		ChecksumSHA256: aws.String(b64(sums.SHA256)), ContentMD5: aws.String(b64(sums.MD5)),
-		ContentType: str(o.Attributes.ContentType), ContentEncoding: str(o.Attributes.ContentEncoding),
-		ContentDisposition: str(o.Attributes.ContentDisposition), ContentLanguage: str(o.Attributes.ContentLanguage),
-		CacheControl: str(o.Attributes.CacheControl), Metadata: metadata(&o.Attributes),
+		ContentType: optional.Of(o.Attributes.ContentType), ContentEncoding: optional.Of(o.Attributes.ContentEncoding),
+		ContentDisposition: optional.Of(o.Attributes.ContentDisposition), ContentLanguage: optional.Of(o.Attributes.ContentLanguage),
+		CacheControl: optional.Of(o.Attributes.CacheControl), Metadata: metadata(&o.Attributes),
 		Tagging: tagging(o.Tags), IfMatch: match, IfNoneMatch: none,
 	})
 	if err != nil {
@@ -538,8 +532,8 @@ func (s *Store) List(ctx context.Context, b object.Bucket, o object.ListOptions)
 		o.Limit = object.MaxList
 	}
 	in := &sdk.ListObjectsV2Input{
-		Bucket: name, Prefix: str(o.Prefix), Delimiter: str(o.Delimiter), MaxKeys: aws.Int32(int32(o.Limit)),
-		StartAfter: str(o.After), ContinuationToken: str(o.Token),
+		Bucket: name, Prefix: optional.Of(o.Prefix), Delimiter: optional.Of(o.Delimiter), MaxKeys: aws.Int32(int32(o.Limit)),
+		StartAfter: optional.Of(o.After), ContinuationToken: optional.Of(o.Token),
 	}
 	out, err := s.cfg.Client.ListObjectsV2(ctx, in)
 	if err != nil {
@@ -581,9 +575,9 @@ func (s *Store) Copy(ctx context.Context, from, to object.Address, o object.Copy
 			return object.Info{}, err
 		}
 		in.MetadataDirective = types.MetadataDirectiveReplace
-		in.ContentType, in.ContentEncoding = str(o.Attributes.ContentType), str(o.Attributes.ContentEncoding)
-		in.ContentDisposition, in.ContentLanguage = str(o.Attributes.ContentDisposition), str(o.Attributes.ContentLanguage)
-		in.CacheControl, in.Metadata = str(o.Attributes.CacheControl), metadata(o.Attributes)
+		in.ContentType, in.ContentEncoding = optional.Of(o.Attributes.ContentType), optional.Of(o.Attributes.ContentEncoding)
+		in.ContentDisposition, in.ContentLanguage = optional.Of(o.Attributes.ContentDisposition), optional.Of(o.Attributes.ContentLanguage)
+		in.CacheControl, in.Metadata = optional.Of(o.Attributes.CacheControl), metadata(o.Attributes)
 	}
 	if o.Tags != nil {
 		in.TaggingDirective, in.Tagging = types.TaggingDirectiveReplace, tagging(o.Tags)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/outcrop-dev/outcrop/internal/object"
+	"github.com/outcrop-dev/outcrop/internal/optional"
 )
 
 // StartUpload implements object.Store.
@@ -27,9 +28,9 @@ func (s *Store) StartUpload(ctx context.Context, a object.Address, attrs object.
 	}
 	out, err := s.cfg.Client.CreateMultipartUpload(ctx, &sdk.CreateMultipartUploadInput{
 		Bucket: bucket, Key: key,
-		ContentType: str(attrs.ContentType), ContentEncoding: str(attrs.ContentEncoding),
-		ContentDisposition: str(attrs.ContentDisposition), ContentLanguage: str(attrs.ContentLanguage),
-		CacheControl: str(attrs.CacheControl), Metadata: metadata(&attrs), Tagging: tagging(tags),
+		ContentType: optional.Of(attrs.ContentType), ContentEncoding: optional.Of(attrs.ContentEncoding),
+		ContentDisposition: optional.Of(attrs.ContentDisposition), ContentLanguage: optional.Of(attrs.ContentLanguage),
+		CacheControl: optional.Of(attrs.CacheControl), Metadata: metadata(&attrs), Tagging: tagging(tags),
 	})
 	if err != nil {
 		return object.Upload{}, failed("start upload", object.ErrNoBucket, err)
@@ -191,8 +192,8 @@ func (s *Store) ListUploads(ctx context.Context, b object.Bucket, prefix string,
 		limit = object.MaxList
 	}
 	out, err := s.cfg.Client.ListMultipartUploads(ctx, &sdk.ListMultipartUploadsInput{
-		Bucket: name, Prefix: str(prefix), MaxUploads: aws.Int32(int32(limit)),
-		KeyMarker: str(after.Key), UploadIdMarker: str(after.ID),
+		Bucket: name, Prefix: optional.Of(prefix), MaxUploads: aws.Int32(int32(limit)),
+		KeyMarker: optional.Of(after.Key), UploadIdMarker: optional.Of(after.ID),
 	})
 	if err != nil {
 		return nil, false, failed("list uploads", object.ErrNoBucket, err)
