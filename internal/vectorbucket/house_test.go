@@ -11,8 +11,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/kms/kmstest"
 	"github.com/outcrop-dev/outcrop/internal/store"
-	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
 	"github.com/outcrop-dev/outcrop/internal/vector"
 	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
 	"github.com/outcrop-dev/outcrop/internal/vectorbucket"
@@ -39,26 +39,12 @@ type house struct {
 
 func open(t testing.TB, dir string, identity *iam.Identity) *house {
 	t.Helper()
-	ctx := t.Context()
-	h := &house{t: t, identity: identity}
-	if identity == nil {
-		var err error
-		h.identity, err = iam.New(ctx, iam.Config{Store: &iam.MemoryStore{}})
-		h.check(err)
-	}
-	d, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
+	k := kmstest.Open(t, dir, identity)
+	h := &house{t: t, identity: k.Identity, keys: k.Keys, store: k.Store}
+	var err error
+	h.vectors, err = embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: k.Sealer})
 	h.check(err)
-	local, err := store.OpenLocalSealer(dir)
-	h.check(err)
-	sealer := kms.NewSealer(local, kms.Contexts())
-	h.store, err = store.Open(ctx, store.Config{Driver: d, Sealer: sealer})
-	h.check(err)
-	h.keys, err = kms.New(ctx, kms.Config{Store: h.store, Policies: h.identity})
-	h.check(err)
-	sealer.Use(h.keys)
-	h.vectors, err = embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: sealer})
-	h.check(err)
-	h.Service, err = vectorbucket.New(ctx, vectorbucket.Config{Store: h.store, Vectors: h.vectors, Policies: h.identity, Keys: true})
+	h.Service, err = vectorbucket.New(t.Context(), vectorbucket.Config{Store: h.store, Vectors: h.vectors, Policies: h.identity, Keys: true})
 	h.check(err)
 	t.Cleanup(h.close)
 	return h

@@ -14,9 +14,9 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/call"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/kms/kmstest"
 	"github.com/outcrop-dev/outcrop/internal/sandbox"
 	"github.com/outcrop-dev/outcrop/internal/store"
-	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
 )
 
 const agentARN = "arn:aws:bedrock:us-east-1:123456789012:agent/AGENT00001"
@@ -37,41 +37,15 @@ type vault struct {
 func openVault(t *testing.T) *vault {
 	t.Helper()
 	v := &vault{dir: t.TempDir()}
-	identity, err := iam.New(t.Context(), iam.Config{Store: &iam.MemoryStore{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := sqlite.Open(t.Context(), sqlite.Config{Dir: v.dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := store.OpenLocalSealer(v.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealer := kms.NewSealer(local, kms.Contexts())
-	if v.store, err = store.Open(t.Context(), store.Config{Driver: d, Sealer: sealer}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := v.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if v.keys, err = kms.New(t.Context(), kms.Config{Store: v.store, Policies: identity}); err != nil {
-		t.Fatal(err)
-	}
-	sealer.Use(v.keys)
-	id, _ := identity.AdminKey()
-	c, _ := identity.Credential(id.ID)
-	v.admin = kms.Caller{Principal: c.Principal, Account: iam.DefaultAccount, Region: "us-east-1"}
+	h := kmstest.Open(t, v.dir, nil)
+	v.store, v.keys, v.admin = h.Store, h.Keys, h.Admin("us-east-1")
 	k, err := v.keys.CreateKey(t.Context(), v.admin, kms.CreateKeyInput{Policy: `{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:aws:bedrock:arn":"` + agentARN + `"}}},
 		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + iam.DefaultAccount + `:user/admin"},"Action":["kms:Create*","kms:Put*","kms:Enable*","kms:Disable*","kms:Describe*"],"Resource":"*"}]}`})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.key, v.ctx = k.ARN(), call.With(t.Context(), &call.Call{Account: iam.DefaultAccount, Region: "us-east-1", Service: "bedrock-agent-runtime", Caller: c.Principal})
+	v.key, v.ctx = k.ARN(), call.With(t.Context(), &call.Call{Account: iam.DefaultAccount, Region: "us-east-1", Service: "bedrock-agent-runtime", Caller: v.admin.Principal})
 	v.Interpreter = New(Config{Store: v.store, Start: func(ctx context.Context, s sandbox.Spec) (*sandbox.Process, error) {
 		v.runs++
 		return sandbox.Start(ctx, s)

@@ -14,10 +14,10 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/apierr"
 	"github.com/outcrop-dev/outcrop/internal/iam"
 	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/kms/kmstest"
 	"github.com/outcrop-dev/outcrop/internal/knowledge"
 	"github.com/outcrop-dev/outcrop/internal/knowledge/storage"
 	"github.com/outcrop-dev/outcrop/internal/store"
-	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
 	"github.com/outcrop-dev/outcrop/internal/vector"
 	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
 	"github.com/outcrop-dev/outcrop/internal/vector/pgvector"
@@ -51,20 +51,10 @@ func open(t *testing.T, dir string, change func(*storage.Config)) *house {
 	t.Helper()
 	ctx := t.Context()
 	h := &house{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	k := kmstest.Open(t, dir, nil)
+	h.identity, h.keys, h.store = k.Identity, k.Keys, k.Store
 	var err error
-	h.identity, err = iam.New(ctx, iam.Config{Store: &iam.MemoryStore{}})
-	h.check(err)
-	d, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
-	h.check(err)
-	local, err := store.OpenLocalSealer(dir)
-	h.check(err)
-	sealer := kms.NewSealer(local, kms.Contexts())
-	h.store, err = store.Open(ctx, store.Config{Driver: d, Sealer: sealer})
-	h.check(err)
-	h.keys, err = kms.New(ctx, kms.Config{Store: h.store, Policies: h.identity})
-	h.check(err)
-	sealer.Use(h.keys)
-	h.vectors, err = embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: sealer})
+	h.vectors, err = embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: k.Sealer})
 	h.check(err)
 	h.buckets, err = vectorbucket.New(ctx, vectorbucket.Config{Store: h.store, Vectors: h.vectors, Policies: h.identity, Keys: true})
 	h.check(err)

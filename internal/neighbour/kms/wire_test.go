@@ -12,7 +12,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
-	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/kms/kmstest"
 	"github.com/outcrop-dev/outcrop/internal/logs"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
 	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
@@ -22,8 +22,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/secret"
 	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
-	"github.com/outcrop-dev/outcrop/internal/store"
-	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
 	"github.com/outcrop-dev/outcrop/test/outcroptest"
 )
 
@@ -38,36 +36,23 @@ type house struct {
 
 func open(t *testing.T) *house {
 	t.Helper()
-	ctx, dir := t.Context(), t.TempDir()
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	h := &house{}
-	var err error
-	h.identity, err = iam.New(ctx, iam.Config{Store: &iam.MemoryStore{}})
+	k := kmstest.Open(t, t.TempDir(), nil)
+	h := &house{identity: k.Identity}
+	secrets, err := secret.New(secret.Config{Store: k.Store, Policies: h.identity, Keys: k.Keys})
 	check(err)
-	d, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
-	check(err)
-	local, err := store.OpenLocalSealer(dir)
-	check(err)
-	sealer := kms.NewSealer(local, kms.Contexts())
-	st, err := store.Open(ctx, store.Config{Driver: d, Sealer: sealer})
-	check(err)
-	keys, err := kms.New(ctx, kms.Config{Store: st, Policies: h.identity})
-	check(err)
-	sealer.Use(keys)
-	secrets, err := secret.New(secret.Config{Store: st, Policies: h.identity, Keys: keys})
-	check(err)
-	lines, err := logs.New(logs.Config{Store: st, Sealer: sealer, Keys: keys})
+	lines, err := logs.New(logs.Config{Store: k.Store, Sealer: k.Sealer, Keys: k.Keys})
 	check(err)
 	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: h.identity}})
 	check(err)
 	n, err := neighbour.New(neighbour.Config{
 		Faces: map[string]any{
-			"kms": &kmsface.Face{Keys: keys}, "secretsmanager": &secretsmanager.Face{Secrets: secrets}, "logs": &logsface.Face{Logs: lines},
+			"kms": &kmsface.Face{Keys: k.Keys}, "secretsmanager": &secretsmanager.Face{Secrets: secrets}, "logs": &logsface.Face{Logs: lines},
 			"sts": &sts.Face{Identity: h.identity},
 		},
 		Authenticator: access.Signatures{Verifier: v}, Authorizer: access.Permissions{Identity: h.identity},
@@ -77,7 +62,7 @@ func open(t *testing.T) *house {
 	h.Server = httptest.NewServer(g)
 	t.Cleanup(func() {
 		h.Close()
-		for _, err := range []error{g.Stop(context.Background()), lines.Close(), st.Close()} {
+		for _, err := range []error{g.Stop(context.Background()), lines.Close()} {
 			if err != nil {
 				t.Error(err)
 			}

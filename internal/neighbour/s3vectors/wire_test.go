@@ -13,15 +13,13 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/iam"
-	"github.com/outcrop-dev/outcrop/internal/kms"
+	"github.com/outcrop-dev/outcrop/internal/kms/kmstest"
 	"github.com/outcrop-dev/outcrop/internal/neighbour"
 	kmsface "github.com/outcrop-dev/outcrop/internal/neighbour/kms"
 	"github.com/outcrop-dev/outcrop/internal/neighbour/s3vectors"
 	"github.com/outcrop-dev/outcrop/internal/neighbour/sts"
 	"github.com/outcrop-dev/outcrop/internal/server/access"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
-	"github.com/outcrop-dev/outcrop/internal/store"
-	"github.com/outcrop-dev/outcrop/internal/store/sqlite"
 	"github.com/outcrop-dev/outcrop/internal/vector/embedded"
 	"github.com/outcrop-dev/outcrop/internal/vectorbucket"
 	"github.com/outcrop-dev/outcrop/test/outcroptest"
@@ -45,28 +43,16 @@ func open(t *testing.T) *house {
 			t.Fatal(err)
 		}
 	}
-	h := &house{}
-	var err error
-	h.identity, err = iam.New(ctx, iam.Config{Store: &iam.MemoryStore{}})
+	k := kmstest.Open(t, dir, nil)
+	h := &house{identity: k.Identity}
+	vectors, err := embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: k.Sealer})
 	check(err)
-	d, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
-	check(err)
-	local, err := store.OpenLocalSealer(dir)
-	check(err)
-	sealer := kms.NewSealer(local, kms.Contexts())
-	st, err := store.Open(ctx, store.Config{Driver: d, Sealer: sealer})
-	check(err)
-	keys, err := kms.New(ctx, kms.Config{Store: st, Policies: h.identity})
-	check(err)
-	sealer.Use(keys)
-	vectors, err := embedded.New(embedded.Config{Dir: filepath.Join(dir, "vectors"), Sealer: sealer})
-	check(err)
-	buckets, err := vectorbucket.New(ctx, vectorbucket.Config{Store: st, Vectors: vectors, Policies: h.identity, Keys: true})
+	buckets, err := vectorbucket.New(ctx, vectorbucket.Config{Store: k.Store, Vectors: vectors, Policies: h.identity, Keys: true})
 	check(err)
 	v, err := sigv4.New(sigv4.Config{Keys: access.Keys{Identity: h.identity}})
 	check(err)
 	n, err := neighbour.New(neighbour.Config{
-		Faces:         map[string]any{"s3vectors": &s3vectors.Face{Vectors: buckets}, "kms": &kmsface.Face{Keys: keys}, "sts": &sts.Face{Identity: h.identity}},
+		Faces:         map[string]any{"s3vectors": &s3vectors.Face{Vectors: buckets}, "kms": &kmsface.Face{Keys: k.Keys}, "sts": &sts.Face{Identity: h.identity}},
 		Authenticator: access.Signatures{Verifier: v},
 	})
 	check(err)
@@ -74,7 +60,7 @@ func open(t *testing.T) *house {
 	h.Server = httptest.NewServer(g)
 	t.Cleanup(func() {
 		h.Close()
-		for _, err := range []error{g.Stop(context.Background()), vectors.Close(), st.Close()} {
+		for _, err := range []error{g.Stop(context.Background()), vectors.Close()} {
 			if err != nil {
 				t.Error(err)
 			}
