@@ -164,9 +164,13 @@ func TestOnlyServerNamesAdapters(t *testing.T) {
 		if floor < 0 || floors[floor].name == "entrance" {
 			continue
 		}
+		helps := strings.HasSuffix(p.ImportPath, "test") // storetest, kmstest …: for tests only
 		for _, imp := range p.Imports {
+			if !helps && strings.HasPrefix(imp, module+"internal/") && strings.HasSuffix(imp, "test") {
+				t.Errorf("%s imports %s, which is for tests only", p.ImportPath, imp)
+			}
 			for _, a := range adapters {
-				if imp == module+"internal/"+a && !strings.HasPrefix(a, from+"/") {
+				if imp == module+"internal/"+a && !strings.HasPrefix(a, from+"/") && !helps {
 					t.Errorf("%s imports the adapter %s; only the entrance does", p.ImportPath, a)
 				}
 			}
