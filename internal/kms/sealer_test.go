@@ -122,9 +122,6 @@ func TestSealerUnderACustomerKey(t *testing.T) {
 	sealed("destroyed", err, "Key '"+k.ARN()+"' does not exist")
 }
 
-// A record under a customer key must be lost with the key, even to somebody who has
-// the root key and every file: the material may not linger in the WAL or in a free
-// page.
 // A service that the key does not allow uses it for its caller, and the other way round;
 // where neither may, nobody reads.
 func TestAKeyOfAServiceOrOfItsCaller(t *testing.T) {
@@ -156,6 +153,9 @@ func TestAKeyOfAServiceOrOfItsCaller(t *testing.T) {
 	}
 }
 
+// A record under a customer key must be lost with the key, even to somebody who has
+// the root key and every file: the material may not linger in the WAL or in a free
+// page.
 func TestDestroyedMaterialLeavesTheFiles(t *testing.T) {
 	h := open(t)
 	k := h.key(kms.CreateKeyInput{Description: "doomed"})

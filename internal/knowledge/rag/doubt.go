@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/outcrop-dev/outcrop/internal/vector/analyse"
 )
@@ -15,7 +16,9 @@ import (
 // anyway: what it has read is in the engine's cache. Only a plain no is heard. A
 // question whose words all stand in one passage costs no call.
 
-// checkQuestion is asked behind the question.
+// checkQuestion is asked behind the question. That it adds no "in these or in other
+// words" is meant: with that the default model answers 8 of 10 reworded questions in
+// place of 4, and one more of those that the passages do not answer.
 const checkQuestion = "\nDo the search results state the answer to exactly this question? Reply with one word, yes or no."
 
 // generic are words of questions that say what kind of answer is wanted, which
@@ -73,6 +76,6 @@ func (o *Operations) denied(ctx context.Context, t *task, filled, question strin
 	if err != nil && !errors.Is(err, errEnough) {
 		return false, err
 	}
-	word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(b.String())), " ")
-	return strings.TrimRight(word, ".,!\n") == "no", nil
+	words := strings.FieldsFunc(b.String(), func(r rune) bool { return !unicode.IsLetter(r) })
+	return len(words) > 0 && strings.EqualFold(words[0], "no"), nil
 }

@@ -45,7 +45,8 @@ type evidence struct {
 type proof struct {
 	terms   map[string]bool
 	numbers map[string]bool
-	words   []string // in lower case, sorted
+	dates   map[string]bool // those that stand with others in one word: 1987-03-12, 3/12
+	words   []string        // in lower case, sorted
 }
 
 func newEvidence(a *analyse.Analyser, question string, results []api.KnowledgeBaseRetrievalResult) *evidence {
@@ -71,7 +72,7 @@ func newEvidence(a *analyse.Analyser, question string, results []api.KnowledgeBa
 
 func prove(a *analyse.Analyser, text string) proof {
 	terms := a.Words(text)
-	p := proof{terms: make(map[string]bool, len(terms)), numbers: map[string]bool{}}
+	p := proof{terms: make(map[string]bool, len(terms)), numbers: map[string]bool{}, dates: map[string]bool{}}
 	for _, t := range terms {
 		p.terms[t] = true
 	}
@@ -84,6 +85,9 @@ func prove(a *analyse.Analyser, text string) proof {
 		for _, n := range w.numbers {
 			for _, v := range variants(n) {
 				p.numbers[v] = true
+				if len(w.numbers) > 1 {
+					p.dates[v] = true
+				}
 			}
 		}
 	}
@@ -238,7 +242,7 @@ func (e *evidence) names(p *proof, name string) bool {
 	if _, ok := slices.BinarySearch(p.words, name); ok {
 		return true
 	}
-	if month := months[name]; month != "" && p.numbers[month] {
+	if month := months[name]; month != "" && p.dates[month] {
 		return true
 	}
 	for _, t := range e.terms.Words(name) {

@@ -200,6 +200,8 @@ func TestTheRefusal(t *testing.T) {
 		}{
 			{"What colour is the Zarkon pump?", "No.", true, 1},
 			{"What colour is the Zarkon pump?", "No, it is", true, 1},
+			{"What colour is the Zarkon pump?", "no\nThe", true, 1},
+			{"What colour is the Zarkon pump?", "**No**", true, 1},
 			{"What colour is the Zarkon pump?", "Nothing", false, 1},
 			{"What colour is the Zarkon pump?", "yes", false, 1},
 			{"In which year was the Zarkon pump built?", "No.", false, 0}, // all words stand in a passage

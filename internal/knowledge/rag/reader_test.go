@@ -260,9 +260,61 @@ func TestSupport(t *testing.T) {
 		"":                                                  nil,
 		"The Zarkon pump weighs 1212 kg.":                   nil,
 		"The Zarkon pump, with its steel housing, 1212 kg.": nil,
+		// What it adds to the question is there, but not what it says it of.
+		"The heavy compressor opens at 7:30.": nil,
+		// It adds nothing to the question, and no passage has most of it.
+		"The pump and the compressor are heavy.": nil,
+		// The second clause names nothing: the passage that fits it is about something else.
+		"The Zarkon pump weighs 41.5 kg and opens at 7:30.": nil,
 	} {
 		if d := cmp.Diff(want, e.support(sentence)); d != "" {
 			t.Errorf("%q: %s", sentence, d)
+		}
+	}
+}
+
+// Passages that hold clearly less of a sentence than the best are not named, and of
+// those that hold as much, three.
+func TestTheBestPassagesAreNamed(t *testing.T) {
+	o, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const whole, part = "The Zarkon pump has a steel housing and weighs 41.5 kg.", "The Zarkon pump weighs 41.5 kg."
+	for _, c := range []struct {
+		shown []string
+		want  []int
+	}{
+		{[]string{part, whole}, []int{1}},
+		{[]string{part}, []int{0}}, // it supports the sentence by itself
+		{[]string{whole, whole}, []int{0, 1}},
+		{[]string{whole, whole, whole, whole}, []int{0, 1, 2}},
+	} {
+		if d := cmp.Diff(c.want, newEvidence(o.terms, "How heavy is it?", found(c.shown...)).support(whole)); d != "" {
+			t.Errorf("of %q: %s", c.shown, d)
+		}
+	}
+}
+
+// A month is proven by its name, or by its number in a date, and by no other number.
+func TestMonths(t *testing.T) {
+	o, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		shown string
+		want  []int
+	}{
+		{"The Blue Heron opened in March 1987.", []int{0}},
+		{"The Blue Heron opened on 1987-03-12.", []int{0}},
+		{"The Blue Heron opened on 12/03/1987.", []int{0}},
+		{"The Blue Heron opened in May 1987.", nil},
+		{"The Blue Heron opened in 1987 with three rooms.", nil},
+		{"The Blue Heron opened in 1987 with 3 rooms.", nil},
+	} {
+		if d := cmp.Diff(c.want, newEvidence(o.terms, "When was it?", found(c.shown)).support("The Blue Heron opened in March 1987.")); d != "" {
+			t.Errorf("of %q: %s", c.shown, d)
 		}
 	}
 }

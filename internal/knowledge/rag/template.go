@@ -27,7 +27,7 @@ type template struct {
 	holds  map[string]bool
 }
 
-// parse cuts a template. Everything between dollars that is no placeholder is text.
+// parseTemplate cuts a template. Everything between dollars that is no placeholder is text.
 func parseTemplate(text string) *template {
 	t := &template{holds: map[string]bool{}}
 	from := 0

@@ -36,7 +36,8 @@
 //     at all is a refusal.
 //
 // Refused, in words: questions with images, guardrails, filters that a model makes from
-// the question (implicitFilterConfiguration), additionalModelRequestFields.
+// the question (implicitFilterConfiguration), additionalModelRequestFields; and all of
+// GenerateQuery, for there are no knowledge bases of tables here.
 //
 // Floor 4, a folder of the room knowledge. It writes nothing, keeps nothing between
 // calls, and never searches an index in its own name.

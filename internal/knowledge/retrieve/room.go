@@ -68,18 +68,6 @@ type Result struct {
 	Score    float64 // in [0,1]
 }
 
-// Searcher is the room for those who want what the wire answers and no more.
-type Searcher struct{ *Room }
-
-// Search answers the results for a text, the best first. c may be nil.
-func (s Searcher) Search(ctx context.Context, b *knowledge.Base, text string, c *api.KnowledgeBaseRetrievalConfiguration) ([]api.KnowledgeBaseRetrievalResult, error) {
-	found, err := s.Room.Search(ctx, b, Question{Text: text, Config: c})
-	if err != nil {
-		return nil, err
-	}
-	return Wire(found), nil
-}
-
 // Wire are the results as the operations answer them; never nil.
 func Wire(results []Result) []api.KnowledgeBaseRetrievalResult {
 	out := make([]api.KnowledgeBaseRetrievalResult, len(results))
