@@ -12,8 +12,8 @@ import (
 // from 1.
 const Variable = "OUTCROP_FAILPOINT"
 
-// FromEnvironment answers the hook that kills the process at the point of Variable; it
-// answers nil everywhere else. A variable that is not set kills nowhere; one that does
+// FromEnvironment answers a hook that kills the process at the point of Variable and
+// returns nil at every other one. A variable that is not set kills nowhere; one that does
 // not name a pass makes every point fail, so that a misspelt test does not pass.
 func FromEnvironment() func(point string) error {
 	v := os.Getenv(Variable)

@@ -226,14 +226,7 @@ func TestADeletionOutlivesItsProcess(t *testing.T) {
 	}
 	// A last document of a sync that had not seen it yet.
 	p.fill(t, id, first, 1)
-	if err := p.store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.shelf.store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p.start(t, Quotas{})
-	p.work(t)
+	p.restart(t)
 	until(t, "gone", func() bool { return p.status(t, id) == "gone" })
 	until(t, "the index went, so it was empty", func() bool { return p.documents(t, id, first) == -1 })
 }
@@ -255,14 +248,7 @@ func TestAReleaseOutlivesItsProcess(t *testing.T) {
 	if n := p.documents(t, id, source); n != 0 {
 		t.Errorf("before its release the index holds %d documents", n)
 	}
-	if err := p.store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.shelf.store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p.start(t, Quotas{})
-	p.work(t)
+	p.restart(t)
 	until(t, "the index went", func() bool { return p.documents(t, id, source) == -1 })
 }
 
@@ -294,4 +280,17 @@ func TestStatesOfDataSources(t *testing.T) {
 			}
 		}
 	}
+}
+
+// restart lets another process go on where this one has stopped.
+func (p *place) restart(t *testing.T) {
+	t.Helper()
+	if err := p.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.shelf.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t, Quotas{})
+	p.work(t)
 }

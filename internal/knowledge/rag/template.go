@@ -27,7 +27,8 @@ type template struct {
 	holds  map[string]bool
 }
 
-// parseTemplate cuts a template. Everything between dollars that is no placeholder is text.
+// parseTemplate cuts a template at the names of its parts. What stands between dollars and names
+// none of them is text.
 func parseTemplate(text string) *template {
 	t := &template{holds: map[string]bool{}}
 	from := 0

@@ -149,6 +149,19 @@ func (h *house) acting(b *knowledge.Base, role string) context.Context {
 	return ctx
 }
 
+// search opens the index of a knowledge base as a role and counts what it finds.
+func (h *house) search(kb *knowledge.Base, role string) (int, error) {
+	h.t.Helper()
+	ctx := h.acting(kb, role)
+	x, err := h.Open(ctx, kb)
+	if err != nil {
+		return 0, err
+	}
+	defer x.Close()
+	hits, err := x.Search(ctx, vector.Query{Vector: []float32{1, 2, 3}, K: 9, Model: "hash"})
+	return len(hits), err
+}
+
 func base(id string, s *api.StorageConfiguration) *knowledge.Base {
 	return &knowledge.Base{
 		Account: account, Region: region, ID: id, Name: id, Storage: s,
